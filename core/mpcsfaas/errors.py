@@ -1,0 +1,33 @@
+"""Errors that cross room borders. Each message names the thing, the cause and the next step."""
+
+
+class MpcsfaasError(Exception):
+    """Base of every error that the platform raises on purpose."""
+
+
+class PluginError(MpcsfaasError):
+    """A plugin is unknown, broken, duplicated or conflicts with another."""
+
+
+class SettingsError(MpcsfaasError):
+    """A setting is unknown or has a value that cannot be used."""
+
+
+class StorageError(MpcsfaasError):
+    """The storage refused or failed; nothing of the call was applied."""
+
+
+class StorageUnavailable(StorageError):
+    """The storage cannot be reached or written just now (down, locked, disk full). Trying again may help."""
+
+
+class QueueFull(StorageError):
+    """The bound on unfinished tasks is reached; nothing of the batch was accepted. Trying again later may help."""
+
+
+class SerializationError(MpcsfaasError):
+    """An object cannot be serialised, or bytes cannot be deserialised."""
+
+
+class InvalidPayload(SerializationError):
+    """Bytes are not what their serializer writes (found without executing anything)."""

@@ -1,0 +1,17 @@
+"""The abstract classes that plugins implement. Their docstrings are the contract; `mpcsfaas.testing` checks it."""
+
+from mpcsfaas.interfaces.failure_detector import FailureDetector
+from mpcsfaas.interfaces.options import PluginOptions
+from mpcsfaas.interfaces.serializer import Serializer
+from mpcsfaas.interfaces.storage import Storage
+from mpcsfaas.interfaces.strategy import Assignment, DispatchStrategy, StrategyContext
+
+__all__ = [
+    "Assignment",
+    "DispatchStrategy",
+    "FailureDetector",
+    "PluginOptions",
+    "Serializer",
+    "Storage",
+    "StrategyContext",
+]

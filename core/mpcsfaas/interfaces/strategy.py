@@ -1,0 +1,71 @@
+"""How tasks reach workers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+from mpcsfaas.interfaces.options import PluginOptions
+from mpcsfaas.interfaces.serializer import Serializer
+from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Function, WorkerInfo
+
+
+class Assignment(NamedTuple):
+    """An attempt together with the function that it runs, and the seconds it may run (None: no limit)."""
+
+    attempt: Attempt
+    function: Function
+    timeout: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyContext:
+    """What the dispatcher gives a strategy. The callbacks are for the event loop's own thread; none of them blocks."""
+
+    dispatcher_id: str
+    serializers: Sequence[Serializer]
+    report: Callable[[Sequence[AttemptResult]], None]
+    """Hand over outcomes. Each dispatched attempt must be reported at least once; repeats are fenced."""
+    capacity_changed: Callable[[], None]
+    """Say that `capacity` may have grown."""
+
+
+class DispatchStrategy(ABC):
+    """Hands attempts to workers and reports what became of them.
+
+    All methods are called from one event loop. `start` is called once before anything else, `stop` once at the end.
+    """
+
+    name: ClassVar[str]
+    Options: ClassVar[type[PluginOptions]] = PluginOptions
+
+    def __init__(self, options: PluginOptions) -> None:
+        self.options = options
+
+    @abstractmethod
+    async def start(self, context: StrategyContext) -> None:
+        """Open sockets, start processes. Raises `MpcsfaasError` when that cannot be done, saying what to do."""
+
+    @abstractmethod
+    def capacity(self) -> int:
+        """How many more attempts are wanted now (slots plus prefetch, less what is outstanding); never negative."""
+
+    @abstractmethod
+    def labels(self) -> list[frozenset[str]]:
+        """The label set of each group of workers that has capacity; a task goes to one that has all of its labels."""
+
+    @abstractmethod
+    def dispatch(self, assignments: Sequence[Assignment]) -> None:
+        """Take over attempts, at most `capacity()` of them. Never blocks; failures are reported, not raised."""
+
+    @abstractmethod
+    def cancel(self, keys: Sequence[AttemptKey]) -> None:
+        """Stop these attempts, killing what runs within a second. Unknown keys are ignored. Reporting is optional."""
+
+    @abstractmethod
+    def workers(self) -> list[WorkerInfo]:
+        """The workers known just now."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Kill what still runs and free everything. Idempotent. Draining is the dispatcher's: it waits first."""

@@ -1,0 +1,306 @@
+"""What every part talks about: functions, tasks, attempts, failures, and the one table of legal transitions.
+
+All times are wall-clock seconds since the epoch, as the storage's clock tells them; all durations are seconds.
+Every structure is immutable and msgpack-encodable by msgspec, so storages and wires need no records of their own.
+"""
+
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from msgspec import Struct
+
+DEFAULT_RESULT_TTL = 24 * 3600.0
+DEFAULT_MAX_REDELIVERIES = 3
+DEFAULT_RETRY_DELAY = 1.0
+
+
+class State(StrEnum):
+    """Where a task stands."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_terminal(self) -> bool:
+        """True when nothing can change the task any more."""
+        return not TRANSITIONS[self]
+
+
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.QUEUED: frozenset({State.RUNNING, State.CANCELLED}),
+    State.RUNNING: frozenset({State.QUEUED, State.COMPLETED, State.FAILED, State.CANCELLED}),
+    State.COMPLETED: frozenset(),
+    State.FAILED: frozenset(),
+    State.CANCELLED: frozenset(),
+}
+"""Every legal transition. RUNNING → QUEUED is a retry or a redelivery; the next claim numbers the next attempt."""
+
+
+class FailureKind(StrEnum):
+    """Why an attempt, and in the end its task, did not complete."""
+
+    EXCEPTION = "exception"
+    """The function raised."""
+    TIMEOUT = "timeout"
+    """The attempt outlived its timeout, or the task its deadline."""
+    WORKER_LOST = "worker_lost"
+    """The worker, or the dispatcher that held the lease, went away."""
+    CRASHED = "crashed"
+    """The child process died: a signal, an exit, or the kernel's out-of-memory killer."""
+    INVALID_PAYLOAD = "invalid_payload"
+    """The function or its arguments could not be deserialised."""
+    INVALID_RESULT = "invalid_result"
+    """The function returned something that cannot be serialised."""
+    RESULT_TOO_LARGE = "result_too_large"
+    """The serialised result is over the worker's limit."""
+    INCOMPATIBLE = "incompatible"
+    """The worker's Python or serializer cannot load what the client's wrote."""
+
+
+RETRIED_KINDS = frozenset({FailureKind.EXCEPTION, FailureKind.TIMEOUT})
+"""Failures that are the function's own: they use up `TaskOptions.max_retries`."""
+
+REDELIVERED_KINDS = frozenset({FailureKind.WORKER_LOST, FailureKind.CRASHED})
+"""Failures that are the platform's: they use up `TaskOptions.max_redeliveries`, so a poison task ends."""
+
+
+class Failure(Struct, frozen=True, omit_defaults=True):
+    """Why an attempt failed, as text that anyone can read without deserialising anything."""
+
+    kind: FailureKind
+    message: str
+    type: str = ""
+    """Qualified name of the exception's class, where there was one."""
+    traceback: str = ""
+
+
+class Function(Struct, frozen=True):
+    """A registered callable. Immutable; `id` is derived from the content, so the same content has the same id."""
+
+    id: str
+    name: str
+    payload: bytes
+    serializer: str
+    created_at: float
+    python_version: str = ""
+    """`major.minor` of the client's interpreter; empty if the client did not say."""
+    serializer_version: str = ""
+    description: str = ""
+
+
+class TaskOptions(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """How a task is to be run. Durations in seconds."""
+
+    max_retries: int = 0
+    """How often a failure of the function's own (exception, timeout) is tried again."""
+    retry_delay: float = DEFAULT_RETRY_DELAY
+    """Base of the exponential backoff with full jitter between retries."""
+    max_redeliveries: int = DEFAULT_MAX_REDELIVERIES
+    """How often a lost worker or a crash is tried again."""
+    timeout: float | None = None
+    """Limit of one attempt, counted from its start in the child."""
+    deadline: float | None = None
+    """Limit of the whole task, counted from its acceptance."""
+    priority: int = 0
+    """Higher runs first; equal priorities run in the order of acceptance."""
+    delay: float = 0.0
+    """How long after acceptance the task may start at the earliest."""
+    idempotency_key: str | None = None
+    """A repeated key names the task that was accepted first; no second one is made."""
+    ttl: float = DEFAULT_RESULT_TTL
+    """How long the result is kept after the end."""
+    group: str | None = None
+    """Tasks of one group can be listed, streamed and cancelled together."""
+    labels: tuple[str, ...] = ()
+    """The task runs only on a worker that has all of these."""
+
+
+class Task(Struct, frozen=True):
+    """One accepted request to execute a function. `payload` is the serialised pair `(args, kwargs)`."""
+
+    id: str
+    function_id: str
+    payload: bytes
+    serializer: str
+    created_at: float
+    options: TaskOptions = TaskOptions()
+
+    @property
+    def deadline_at(self) -> float | None:
+        """The moment by which the task must have ended, or None."""
+        return None if self.options.deadline is None else self.created_at + self.options.deadline
+
+
+class AttemptKey(NamedTuple):
+    """The fencing token of everything said about one hand-over of a task to a worker."""
+
+    task_id: str
+    number: int
+
+
+class Attempt(Struct, frozen=True):
+    """One hand-over of a task, as claimed by a dispatcher. `number` starts at 1."""
+
+    task: Task
+    number: int
+    claimed_at: float
+    failures: int = 0
+    """Retries already used up."""
+    losses: int = 0
+    """Redeliveries already used up."""
+
+    @property
+    def key(self) -> AttemptKey:
+        """The fencing token."""
+        return AttemptKey(self.task.id, self.number)
+
+
+class AttemptResult(Struct, frozen=True, omit_defaults=True):
+    """What became of one attempt, as the worker tells it.
+
+    `failure` None means that `value` is the serialised return value. Otherwise `value` is the serialised exception
+    object, or empty where there is none (it was not an exception, or it could not be serialised).
+    """
+
+    task_id: str
+    number: int
+    value: bytes = b""
+    failure: Failure | None = None
+    stdout: str = ""
+    stderr: str = ""
+    worker: str = ""
+    sent_at: float = 0.0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+
+    @property
+    def key(self) -> AttemptKey:
+        """The fencing token."""
+        return AttemptKey(self.task_id, self.number)
+
+
+class AttemptRecord(Struct, frozen=True, omit_defaults=True):
+    """One line of a task's history."""
+
+    number: int
+    worker: str = ""
+    claimed_at: float = 0.0
+    sent_at: float = 0.0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    failure: Failure | None = None
+
+
+class Budget(StrEnum):
+    """Which of a task's budgets a transition back to QUEUED uses up."""
+
+    NONE = "none"
+    RETRY = "retry"
+    REDELIVERY = "redelivery"
+
+
+class Transition(Struct, frozen=True):
+    """What a dispatcher asks of storage for an attempt it holds: RUNNING → `to`.
+
+    `to` is COMPLETED, FAILED, or QUEUED (then `ready_at` says when it may be claimed again and `budget` what it cost).
+    """
+
+    key: AttemptKey
+    to: State
+    record: AttemptRecord
+    value: bytes = b""
+    failure: Failure | None = None
+    stdout: str = ""
+    stderr: str = ""
+    ready_at: float = 0.0
+    budget: Budget = Budget.NONE
+
+
+class TaskRecord(Struct, frozen=True):
+    """A task's state without its payload and result."""
+
+    id: str
+    function_id: str
+    serializer: str
+    state: State
+    created_at: float
+    options: TaskOptions
+    attempt: int = 0
+    """Number of the latest attempt; 0 before the first."""
+    failures: int = 0
+    losses: int = 0
+    ready_at: float = 0.0
+    finished_at: float | None = None
+    failure: Failure | None = None
+    history: tuple[AttemptRecord, ...] = ()
+    expired: bool = False
+    """True once the result is gone because its `ttl` passed."""
+
+
+class TaskResult(Struct, frozen=True):
+    """A task's state and, once it is terminal, its outcome. `value` is as in `AttemptResult`."""
+
+    task_id: str
+    state: State
+    serializer: str
+    value: bytes = b""
+    failure: Failure | None = None
+    expired: bool = False
+
+
+class TaskLogs(Struct, frozen=True):
+    """What the latest finished attempt printed."""
+
+    task_id: str
+    stdout: str = ""
+    stderr: str = ""
+
+
+class WorkerInfo(Struct, frozen=True):
+    """A worker as its dispatcher sees it."""
+
+    id: str
+    host: str
+    pid: int
+    slots: int
+    busy: int
+    labels: tuple[str, ...] = ()
+    python_version: str = ""
+    last_seen: float = 0.0
+
+
+class DispatcherInfo(Struct, frozen=True):
+    """A dispatcher's own report of itself; it is alive until `expires_at`."""
+
+    id: str
+    host: str
+    pid: int
+    strategy: str
+    started_at: float
+    expires_at: float
+    workers: tuple[WorkerInfo, ...] = ()
+
+
+def new_task_id() -> str:
+    """A UUID whose order is the order of making (version 7 of RFC 9562), so that indexes grow at their end."""
+    value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
+
+
+def function_id(name: str, serializer: str, payload: bytes) -> str:
+    """The id of a function: a UUID (version 8 of RFC 9562) made of the SHA-256 of its content."""
+    digest = hashlib.sha256(b"\0".join((name.encode(), serializer.encode(), payload))).digest()
+    value = int.from_bytes(digest[:16], "big")
+    value = value & ~(0xF << 76) | 0x8 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=value))
