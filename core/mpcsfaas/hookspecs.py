@@ -11,8 +11,9 @@ A plugin is a module (or any object) named by an entry point in the group `mpcsf
     def mpcsfaas_dispatch_strategies():
         return [MyStrategy]
 
-The entry point's name is the word that users type, and must be the `name` of a class that the plugin registers (a plugin that only adds
-routes, commands or observers may have any name). Hooks are synchronous; a coroutine function is refused at load.
+The entry point's name is the word that users type, and must be the `name` of a class that the plugin registers (a
+plugin that only adds routes, commands or observers may have any name). Hooks are synchronous; a coroutine function is
+refused at load.
 """
 
 from typing import TYPE_CHECKING

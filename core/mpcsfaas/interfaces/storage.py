@@ -1,11 +1,12 @@
 """Where functions and tasks live. Storage is the truth; wake-ups are hints.
 
-Every method is atomic: it applies as a whole or, when it raises, not at all. When a method returns, what it did survives
-the death of every process of the platform (`memory` excepted, which is for tests). Any number of gateways and
-dispatchers may use one storage at the same time. Methods are called from one event loop per instance and never block it.
+Every method is atomic: it applies as a whole or, when it raises, not at all. When a method returns, what it did
+survives the death of every process of the platform (`memory` excepted, which is for tests). Any number of gateways
+and dispatchers may use one storage at the same time. Methods are called from one event loop per instance and never
+block it.
 
-Every method may raise `StorageUnavailable`, after which nothing of the call was applied, or it is unknown whether it was;
-so callers repeat the call, and every method here is safe to repeat.
+Every method may raise `StorageUnavailable`, after which nothing of the call was applied, or it is unknown whether it
+was; so callers repeat the call, and every method here is safe to repeat.
 """
 
 from abc import ABC, abstractmethod
@@ -141,8 +142,8 @@ class Storage(ABC):
     async def enqueue(self, tasks: Sequence[Task]) -> list[Enqueued]:
         """Accept tasks; one answer per task, in order.
 
-        A task whose id, or whose (function, idempotency key), is known already is a DUPLICATE, also within the batch. The other tasks
-        of the batch are not affected by one that is refused. Raises `QueueFull`.
+        A task whose id, or whose (function, idempotency key), is known already is a DUPLICATE, also within the batch.
+        The other tasks of the batch are not affected by one that is refused. Raises `QueueFull`.
         """
 
     @abstractmethod
@@ -173,7 +174,7 @@ class Storage(ABC):
 
     @abstractmethod
     async def renew(self, dispatcher_id: str, keys: Sequence[AttemptKey], lease: float) -> list[AttemptKey]:
-        """Lengthen the leases of attempts to `lease` seconds from now; the answer is those no longer held by the caller.
+        """Lengthen leases to `lease` seconds from now; the answer is the attempts that the caller no longer holds.
 
         Not held: cancelled, finished, taken over by another dispatcher, or unknown. Their work must be stopped.
         """
@@ -195,7 +196,10 @@ class Storage(ABC):
 
     @abstractmethod
     async def take_cancellations(self, dispatcher_id: str) -> list[AttemptKey]:
-        """Attempts of this dispatcher that were cancelled since the last call. Given once: a hint; `renew` is the truth."""
+        """Attempts of this dispatcher that were cancelled since the last call.
+
+        Given once, so a hint; `renew` is the truth.
+        """
 
     # Reading
 
@@ -239,8 +243,9 @@ class Storage(ABC):
     async def wait_for_work(self, dispatcher_id: str, timeout: float) -> None:
         """Return when a claim or `take_cancellations` might give something new, or after `timeout` seconds.
 
-        A hint: it may return early for no reason, and what happened just before the call may count or not; so callers
-        claim, find nothing, and then wait. Work that another process added is noticed within 50 ms.
+        Nothing is missed between calls: whatever happened since this dispatcher's previous call returned makes the next
+        one return at once, and so does the first call of all. May return early for no reason. Work that another process
+        added is noticed within 50 ms.
         """
 
     @abstractmethod
