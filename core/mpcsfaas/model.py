@@ -133,11 +133,6 @@ class Task(Struct, frozen=True):
     created_at: float
     options: TaskOptions = TaskOptions()
 
-    @property
-    def deadline_at(self) -> float | None:
-        """The moment by which the task must have ended, or None."""
-        return None if self.options.deadline is None else self.created_at + self.options.deadline
-
 
 class AttemptKey(NamedTuple):
     """The fencing token of everything said about one hand-over of a task to a worker."""

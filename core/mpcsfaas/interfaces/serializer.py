@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+from mpcsfaas.errors import InvalidPayload
+
 
 class Serializer(ABC):
     """Turns objects into bytes and back.
@@ -51,8 +53,6 @@ class Serializer(ABC):
 
     def loads_call(self, data: bytes) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Inverse of `dumps_call`. Raises as `loads`, and `InvalidPayload` if `data` is no such pair."""
-        from mpcsfaas.errors import InvalidPayload
-
         match self.loads(data):
             case (list() | tuple() as args, dict() as kwargs) if all(isinstance(key, str) for key in kwargs):
                 return tuple(args), kwargs
