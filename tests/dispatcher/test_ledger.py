@@ -11,7 +11,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from mpcsfaas.dispatcher.ledger import Ledger
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Failure, FailureKind, State, Task, TaskOptions
 
-
 DEFAULTS = TaskOptions()
 
 

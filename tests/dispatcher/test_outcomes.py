@@ -19,7 +19,6 @@ from mpcsfaas.model import (
     TaskOptions,
 )
 
-
 DEFAULTS = TaskOptions()
 
 
