@@ -16,6 +16,7 @@ from time import time
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from msgspec import Struct
+from pydantic import Field
 
 from mpcsfaas.interfaces.options import PluginOptions
 from mpcsfaas.model import (
@@ -90,7 +91,7 @@ class Statistics(Struct, frozen=True):
 class StorageOptions(PluginOptions):
     """Options that every storage has."""
 
-    max_unfinished: int = 5_000_000
+    max_unfinished: int = Field(5_000_000, description="Bound on unfinished tasks; beyond it, new ones are refused.")
     """Bound on QUEUED and RUNNING tasks; beyond it `enqueue` raises `QueueFull`."""
 
 

@@ -1,0 +1,25 @@
+"""The plugin framework: discovery without import, checks at load, selection by name.
+
+`Plugins` is what a process works with; `catalogue` tells what is installed.
+"""
+
+from mpcsfaas.plugins.catalogue import PluginInfo, catalogue
+from mpcsfaas.plugins.discovery import Registration, did_you_mean, installed_names, registrations
+from mpcsfaas.plugins.hooks import Kind
+from mpcsfaas.plugins.loading import Plugin, load
+from mpcsfaas.plugins.selection import OptionsSource, Plugins, load_serializer
+
+__all__ = [
+    "Kind",
+    "OptionsSource",
+    "Plugin",
+    "PluginInfo",
+    "Plugins",
+    "Registration",
+    "catalogue",
+    "did_you_mean",
+    "installed_names",
+    "load",
+    "load_serializer",
+    "registrations",
+]
