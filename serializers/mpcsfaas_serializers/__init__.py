@@ -1,0 +1,1 @@
+"""The serializers that come with mpcsfaas, each module a plugin of its own: dill, cloudpickle, msgpack, json."""

@@ -1,0 +1,48 @@
+"""What the serializers that write pickles have in common."""
+
+from abc import abstractmethod
+from importlib.metadata import version
+from typing import Any, ClassVar
+
+from mpcsfaas.errors import SerializationError
+from mpcsfaas.interfaces import Serializer
+from mpcsfaas_serializers import pickle_check
+from mpcsfaas_serializers.culprit import describe_refusal, parts_of_object
+
+
+class PickleSerializer(Serializer):
+    """Plain data goes through the C pickler, anything else through the wrapped library."""
+
+    carries_functions: ClassVar[bool] = True
+
+    @abstractmethod
+    def _dumps_any(self, value: Any) -> bytes:
+        """Serialise by the wrapped library; raises whatever that raises."""
+
+    def version(self) -> str:
+        """Version of the wrapped library."""
+        return version(self.name)
+
+    def check(self, data: bytes) -> None:
+        """Walk every opcode."""
+        pickle_check.check(data)
+
+    def check_quick(self, data: bytes) -> None:
+        """Look at both ends."""
+        pickle_check.check_quick(data)
+
+    def dumps(self, value: Any) -> bytes:
+        """Serialise data, functions, classes and instances."""
+        from mpcsfaas_serializers.plain_pickle import dumps_plain
+
+        try:
+            return dumps_plain(value) or self._dumps_any(value)
+        except Exception as error:
+            refusal = describe_refusal(value, error, self._dumps_any, parts_of_object)
+        raise SerializationError(f"{self.name} cannot serialise {refusal}")
+
+    def loads(self, data: bytes) -> Any:
+        """Deserialise; runs code that `data` names."""
+        import pickle
+
+        return pickle.loads(data)  # noqa: S301 - only workers and clients call this, as the interface says
