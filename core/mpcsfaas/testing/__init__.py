@@ -1,0 +1,1 @@
+"""What a plugin author subclasses or uses to prove a plugin: contract suites, state machines, and a real platform."""
