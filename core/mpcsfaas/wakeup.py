@@ -21,7 +21,7 @@ class WakeUp:
 
     async def wait(self, seen: int, timeout: float) -> None:
         """Return when `version` is no longer `seen`, or after `timeout` seconds."""
-        if self.version != seen:
+        if self.version != seen or timeout <= 0:
             return
         try:
             async with asyncio.timeout(timeout):

@@ -4,6 +4,7 @@ import asyncio
 import heapq
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import count, islice
+from math import inf
 from time import time
 from typing import ClassVar
 
@@ -54,8 +55,8 @@ class MemoryStorage(Storage):
         self._fenced = 0
         self._dispatchers: dict[str, DispatcherInfo] = {}
         self._work = WakeUp()
-        self._seen: dict[str, int] = {}
-        """Which version of `_work` each dispatcher has looked at."""
+        self._waited: dict[str, tuple[int, float]] = {}
+        """The version of `_work` and the moment at which each dispatcher's last wait returned."""
         self._completion = WakeUp()
         self._closed = False
 
@@ -150,7 +151,6 @@ class MemoryStorage(Storage):
         """See `Storage`."""
         self._check_open()
         now = self.clock()
-        self._seen[dispatcher_id] = self._work.version
         ready = (
             entry
             for entry in self._in_state(State.QUEUED)
@@ -302,11 +302,10 @@ class MemoryStorage(Storage):
     async def wait_for_work(self, dispatcher_id: str, timeout: float) -> None:
         """See `Storage`."""
         self._check_open()
-        now = self.clock()
-        due = [entry.ready_at - now for entry in self._in_state(State.QUEUED) if entry.ready_at > now]
-        seen = self._seen.get(dispatcher_id, self._work.version)
-        await self._work.wait(seen, min([timeout, *due]))
-        self._seen[dispatcher_id] = self._work.version
+        version, moment = self._waited.get(dispatcher_id, (-1, 0.0))
+        due = min((entry.ready_at for entry in self._in_state(State.QUEUED) if entry.ready_at > moment), default=inf)
+        await self._work.wait(version, min(timeout, due - self.clock()))
+        self._waited[dispatcher_id] = self._work.version, self.clock()
 
     async def wait_for_completion(self, after: int, timeout: float) -> None:
         """See `Storage`."""
@@ -347,7 +346,7 @@ class MemoryStorage(Storage):
         """See `Storage`."""
         self._check_open()
         self._dispatchers.pop(dispatcher_id, None)
-        self._seen.pop(dispatcher_id, None)
+        self._waited.pop(dispatcher_id, None)
 
     async def dispatchers(self) -> list[DispatcherInfo]:
         """See `Storage`."""
