@@ -12,7 +12,7 @@ from functools import partial
 from time import time
 from typing import Protocol, TypeVar
 
-from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_random_exponential
 
 from mpcsfaas.dispatcher.functions import FunctionCache
 from mpcsfaas.dispatcher.ledger import Ledger
@@ -283,9 +283,17 @@ async def _until_available(call: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _patiently(call: Callable[[], Awaitable[T]]) -> T:
+    async def once() -> T:
+        return await call()
+
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(StorageUnavailable),
         wait=wait_random_exponential(multiplier=0.1, max=5.0),
-        before_sleep=before_sleep_log(log, logging.WARNING),
+        before_sleep=_log_absence,
     )
-    return await retrying(call)
+    return await retrying(once)
+
+
+def _log_absence(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("Storage is away: %s Trying again in %.1f s.", error, state.upcoming_sleep)

@@ -1,0 +1,315 @@
+"""The dispatcher's loops over a real storage, with a strategy that the test plays."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import ClassVar
+
+import pytest
+
+from mpcsfaas.dispatcher import Dispatcher, DispatcherSettings
+from mpcsfaas.errors import StorageUnavailable
+from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, StrategyContext
+from mpcsfaas.interfaces.storage import StorageOptions
+from mpcsfaas.model import (
+    Attempt,
+    AttemptKey,
+    AttemptResult,
+    DispatcherInfo,
+    Failure,
+    FailureKind,
+    Function,
+    State,
+    Task,
+    TaskOptions,
+    TaskRecord,
+    Transition,
+    WorkerInfo,
+    new_task_id,
+)
+from mpcsfaas_storage_memory import MemoryStorage
+
+FUNCTION = Function("f", "f", b"code", "json", 0.0)
+
+
+class PlayedStrategy(DispatchStrategy):
+    """Takes what it is given, and says what the test tells it to."""
+
+    name: ClassVar[str] = "played"
+
+    def __init__(self, slots: int = 4) -> None:
+        super().__init__(PluginOptions())
+        self.slots = slots
+        self.held: dict[AttemptKey, Assignment] = {}
+        self.cancelled: list[AttemptKey] = []
+        self.stopped = False
+        self.most_held = 0
+
+    async def start(self, context: StrategyContext) -> None:
+        self.context = context
+
+    def capacity(self) -> int:
+        return self.slots - len(self.held)
+
+    def labels(self) -> list[frozenset[str]]:
+        return [frozenset({"gpu"})]
+
+    def dispatch(self, assignments: Sequence[Assignment]) -> None:
+        self.held |= {assignment.attempt.key: assignment for assignment in assignments}
+        self.most_held = max(self.most_held, len(self.held))
+
+    def cancel(self, keys: Sequence[AttemptKey]) -> None:
+        self.cancelled += keys
+        for key in keys:
+            self.held.pop(key, None)
+
+    def workers(self) -> list[WorkerInfo]:
+        return [WorkerInfo("w", "here", 1, self.slots, len(self.held))]
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+    def finish(self, key: AttemptKey, failure: Failure | None = None) -> None:
+        self.held.pop(key, None)
+        self.context.report([AttemptResult(*key, value=b"done", failure=failure)])
+
+
+class UnreliableStorage(MemoryStorage):
+    """Is away for as long as the test says."""
+
+    away = False
+
+    async def claim(self, *arguments: object, **keywords: object) -> list[Attempt]:
+        self._check_there()
+        return await super().claim(*arguments, **keywords)  # type: ignore[arg-type]
+
+    async def finish(self, transitions: Sequence[Transition]) -> list[bool]:
+        self._check_there()
+        return await super().finish(transitions)
+
+    async def renew(self, dispatcher_id: str, keys: Sequence[AttemptKey], lease: float) -> list[AttemptKey]:
+        self._check_there()
+        return await super().renew(dispatcher_id, keys, lease)
+
+    def _check_there(self) -> None:
+        if self.away:
+            raise StorageUnavailable("the storage is away; the test brings it back")
+
+
+class Recorder:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, State]] = []
+        self.rosters: list[DispatcherInfo] = []
+
+    def tasks_changed(self, task_ids: list[str], state: State) -> None:
+        self.seen += [(task_id, state) for task_id in task_ids]
+
+    def workers_changed(self, dispatcher: DispatcherInfo) -> None:
+        self.rosters.append(dispatcher)
+
+
+class Scene:
+    """A dispatcher at work."""
+
+    def __init__(self, settings: DispatcherSettings, slots: int) -> None:
+        self.storage = UnreliableStorage("memory://", StorageOptions())
+        self.strategy = PlayedStrategy(slots)
+        self.recorder = Recorder()
+        self.dispatcher = Dispatcher(self.storage, self.strategy, [], settings, self.recorder)
+
+    async def enqueue(self, count: int = 1, **options: object) -> list[str]:
+        made = TaskOptions(**options)  # type: ignore[arg-type]
+        tasks = [Task(new_task_id(), "f", b"", "json", time.time(), made) for _ in range(count)]
+        await self.storage.enqueue(tasks)
+        return [task.id for task in tasks]
+
+    async def record(self, task_id: str) -> TaskRecord:
+        [record] = await self.storage.get_tasks([task_id])
+        assert record is not None
+        return record
+
+    async def state(self, task_id: str) -> State:
+        return (await self.record(task_id)).state
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+    async def until_state(self, task_id: str, state: State) -> None:
+        async with asyncio.timeout(10):
+            while await self.state(task_id) is not state:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running(settings: DispatcherSettings | None = None, slots: int = 4) -> AsyncIterator[Scene]:
+    scene = Scene(settings or DispatcherSettings(), slots)
+    await scene.storage.open()
+    await scene.storage.put_function(FUNCTION)
+    serving = asyncio.create_task(scene.dispatcher.run())
+    try:
+        yield scene
+    finally:
+        scene.dispatcher.stop()
+        await serving
+        await scene.storage.close()
+    assert scene.strategy.stopped
+
+
+def play(scenario: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def test_tasks_flow_through_within_the_strategys_capacity() -> None:
+    async def scenario() -> None:
+        async with running(slots=3) as scene:
+            ids = await scene.enqueue(20)
+            for _ in ids:
+                await scene.until(lambda: scene.strategy.held)
+                scene.strategy.finish(next(iter(scene.strategy.held)))
+            await scene.until(lambda: sum(state is State.COMPLETED for _, state in scene.recorder.seen) == 20)
+            results = await scene.storage.get_results(ids)
+            assert [result.value for result in results if result] == [b"done"] * 20
+            assert scene.strategy.most_held == 3
+            assert scene.recorder.seen.count((ids[0], State.RUNNING)) == 1
+            assert [info.workers[0].id for info in scene.recorder.rosters] == ["w"]
+
+    play(scenario)
+
+
+def test_a_failure_is_retried_and_then_final() -> None:
+    async def scenario() -> None:
+        async with running() as scene:
+            [task_id] = await scene.enqueue(max_retries=1, retry_delay=0.0)
+            for number in (1, 2):
+                key = AttemptKey(task_id, number)
+                await scene.until(partial(scene.strategy.held.__contains__, key))
+                scene.strategy.finish(key, Failure(FailureKind.EXCEPTION, f"attempt {number}"))
+            await scene.until_state(task_id, State.FAILED)
+            record = await scene.record(task_id)
+            assert [line.failure.message for line in record.history if line.failure] == ["attempt 1", "attempt 2"]
+
+    play(scenario)
+
+
+def test_a_cancelled_attempt_is_stopped_and_its_late_result_is_fenced() -> None:
+    async def scenario() -> None:
+        async with running() as scene:
+            [task_id] = await scene.enqueue()
+            await scene.until(lambda: scene.strategy.held)
+            await scene.storage.cancel([task_id])
+            await scene.until(lambda: scene.strategy.cancelled)
+            scene.strategy.finish(AttemptKey(task_id, 1))
+            [other] = await scene.enqueue()
+            await scene.until(lambda: (other, 1) in scene.strategy.held)
+            assert await scene.state(task_id) is State.CANCELLED
+
+    play(scenario)
+
+
+def test_leases_are_renewed_for_as_long_as_a_task_runs() -> None:
+    async def scenario() -> None:
+        async with running(DispatcherSettings(lease=0.3)) as scene:
+            [task_id] = await scene.enqueue()
+            await scene.until(lambda: scene.strategy.held)
+            deadline = time.monotonic() + 1.2
+            while time.monotonic() < deadline:
+                assert await scene.storage.claim_lapsed("thief", 10, 0.3) == []
+                await asyncio.sleep(0.02)
+            scene.strategy.finish(AttemptKey(task_id, 1))
+            await scene.until_state(task_id, State.COMPLETED)
+
+    play(scenario)
+
+
+def test_the_tasks_of_a_dead_dispatcher_run_again() -> None:
+    async def scenario() -> None:
+        async with running() as scene:
+            await scene.until(lambda: scene.recorder.rosters)
+            scene.strategy.slots = 0
+            [task_id] = await scene.enqueue()
+            assert await scene.storage.claim("dead", 10, 0.05)
+            scene.strategy.slots = 4
+            await scene.until(lambda: (task_id, 2) in scene.strategy.held)
+            record = await scene.record(task_id)
+            assert record.losses == 1
+            assert record.history[0].failure is not None
+            assert record.history[0].failure.kind is FailureKind.WORKER_LOST
+
+    play(scenario)
+
+
+def test_outcomes_wait_for_storage_that_is_away() -> None:
+    async def scenario() -> None:
+        async with running() as scene:
+            [task_id] = await scene.enqueue()
+            await scene.until(lambda: scene.strategy.held)
+            scene.storage.away = True
+            scene.strategy.finish(AttemptKey(task_id, 1))
+            await asyncio.sleep(0.3)
+            assert await scene.state(task_id) is State.RUNNING
+            scene.storage.away = False
+            await scene.until_state(task_id, State.COMPLETED)
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["the task's own deadline", "the dispatcher's default"])
+def test_a_task_that_waits_past_its_deadline_fails_without_running(own: bool) -> None:
+    async def scenario() -> None:
+        settings = DispatcherSettings(deadline=None if own else 0.2)
+        async with running(settings, slots=0) as scene:
+            [task_id] = await scene.enqueue(deadline=0.2 if own else None)
+            await scene.until_state(task_id, State.FAILED)
+            failure = (await scene.record(task_id)).failure
+            assert failure is not None
+            assert failure.kind is FailureKind.TIMEOUT
+
+    play(scenario)
+
+
+def test_a_task_whose_labels_nobody_has_waits() -> None:
+    async def scenario() -> None:
+        async with running() as scene:
+            [waiting] = await scene.enqueue(labels=("tpu",))
+            [running_id] = await scene.enqueue(labels=("gpu",))
+            await scene.until(lambda: (running_id, 1) in scene.strategy.held)
+            assert await scene.state(waiting) is State.QUEUED
+
+    play(scenario)
+
+
+def test_draining_finishes_what_runs_and_leaves_what_waits() -> None:
+    async def scenario() -> None:
+        async with running(slots=1) as scene:
+            first, second = await scene.enqueue(2)
+            await scene.until(lambda: scene.strategy.held)
+            draining = asyncio.create_task(scene.dispatcher.drain())
+            await asyncio.sleep(0.05)
+            assert not draining.done()
+            scene.strategy.finish(AttemptKey(first, 1))
+            await draining
+            assert await scene.state(first) is State.COMPLETED
+            assert await scene.state(second) is State.QUEUED
+
+    play(scenario)
+
+
+def test_a_drain_that_takes_too_long_gives_back_at_no_cost() -> None:
+    async def scenario() -> None:
+        async with running(DispatcherSettings(drain_timeout=0.1)) as scene:
+            [task_id] = await scene.enqueue(max_redeliveries=0)
+            await scene.until(lambda: scene.strategy.held)
+            await scene.dispatcher.drain()
+            await scene.until_state(task_id, State.QUEUED)
+            assert (await scene.record(task_id)).losses == 0
+            assert scene.strategy.cancelled == [(task_id, 1)]
+            await scene.until(lambda: scene.strategy.stopped)
+            assert await scene.storage.dispatchers() == []
+
+    play(scenario)
