@@ -1,0 +1,168 @@
+"""Commands that need settings and plugins: their flags are made from the models that describe them.
+
+Which plugins a command line uses decides which flags it has; so the flags are made when the command line is known.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import BaseModel, ByteSize
+from rich.markup import escape
+
+from mpcsfaas.plugins import Kind, Plugin, Plugins
+from mpcsfaas.settings import Configuration, Flags, Settings, flag_of
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+SPELLINGS: Mapping[str, tuple[str, ...]] = {"plugins": ("--plugin", "-m"), "port": ("--port", "-p")}
+"""Settings with flags that are not made of their key alone."""
+STRATEGY_SPELLINGS: Mapping[str, tuple[str, ...]] = {"workers": ("--workers", "-w"), "port": ("--port", "-p")}
+"""Options of whichever strategy is used that have flags without its name too."""
+CONFIG_OPTION = typer.Option("--config", help="Settings file to read instead of mpcsfaas.toml.", show_default=False)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a configured command works with."""
+
+    settings: Settings
+    plugins: Plugins
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    settings: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+
+
+@dataclass(frozen=True)
+class _Flag:
+    key: str
+    names: tuple[str, ...]
+    model: type[BaseModel]
+    panel: str
+
+    @property
+    def parameter_name(self) -> str:
+        return self.key.replace(".", "__")
+
+    @property
+    def option_name(self) -> str:
+        return self.key.rpartition(".")[2]
+
+    def parameter(self) -> inspect.Parameter:
+        field = self.model.model_fields[self.option_name]
+        first, *others = self.names
+        switch = field.annotation is bool
+        option = typer.Option(
+            *([f"{first}/--no-{first[2:]}", *others] if switch else self.names),
+            help=self._help(),
+            show_default=False,
+            rich_help_panel=self.panel,
+            metavar=None if switch else "VALUE",
+        )
+        word: Any = bool if switch else list[str] if self.key == "plugins" else str
+        kind = inspect.Parameter.KEYWORD_ONLY
+        return inspect.Parameter(self.parameter_name, kind, default=None, annotation=Annotated[word | None, option])
+
+    def _help(self) -> str:
+        default = default_text(self.model, self.option_name)
+        text = f"{self.model.model_fields[self.option_name].description} {f'Default: {default}.' if default else ''}"
+        return escape(text.strip())
+
+
+def default_text(model: type[BaseModel], name: str) -> str:
+    """The default of a field of a model without required fields, as one would write it; empty for nothing."""
+    default = getattr(model(), name)
+    if isinstance(default, ByteSize):
+        return default.human_readable()
+    return "" if default in (None, ()) else str(default)
+
+
+def configured(*settings: str, kinds: Sequence[Kind] = ()) -> Callable[[Function], Function]:
+    """Mark a command that gets a `Setup` as its first argument, and flags for it.
+
+    `settings` are the fields of `Settings` that have a flag; `--config`, `--plugin` and `--log-level` are always there.
+    `kinds` are the kinds of plugins that the command uses; `Kind.STORAGE` brings `--storage` as well.
+    """
+    storage = ["storage"] if Kind.STORAGE in kinds else []
+    wanted = _Wanted(("plugins", *storage, *settings, "log_level"), tuple(kinds))
+
+    def mark(function: Function) -> Function:
+        function.__dict__["wanted"] = wanted
+        return function
+
+    return mark
+
+
+def bind(function: Callable[..., Any], arguments: Sequence[str]) -> Callable[..., Any]:
+    """The command that typer is to run for this command line. A function that is not `configured` is that itself."""
+    wanted = getattr(function, "wanted", None)
+    if wanted is None:
+        return function
+    flags = list(_flags(wanted, arguments))
+
+    def command(config: Path | None, **given: Any) -> Any:
+        values = {flag.key: given.pop(flag.parameter_name) for flag in flags}
+        return function(_setup(config, flags, values), **given)
+
+    command.__name__ = function.__name__
+    command.__doc__ = function.__doc__
+    command.__annotations__ = {}
+    command.__signature__ = _signature(function, flags)  # type: ignore[attr-defined]
+    return command
+
+
+def _setup(config: Path | None, flags: Sequence[_Flag], values: Mapping[str, Any]) -> Setup:
+    spellings = {flag.key: flag.names[0] for flag in flags}
+    given = {key: value for key, value in values.items() if value not in (None, [], ())}
+    configuration = Configuration.read(Flags(given, spellings), config)
+    return Setup(configuration.settings, Plugins.select(configuration.settings.plugins, configuration.options))
+
+
+def _flags(wanted: _Wanted, arguments: Sequence[str]) -> Iterator[_Flag]:
+    for name in wanted.settings:
+        yield _Flag(name, SPELLINGS.get(name, (flag_of(name),)), Settings, "Settings")
+    taken = {flag for name in wanted.settings for flag in SPELLINGS.get(name, (flag_of(name),))}
+    for plugin in _used_plugins(wanted, arguments):
+        for option in plugin.options.model_fields:
+            key = f"{plugin.name}.{option}"
+            short = STRATEGY_SPELLINGS.get(option, ()) if plugin.kind is Kind.STRATEGY else ()
+            names = tuple(name for name in (flag_of(key), *short) if name not in taken)
+            yield _Flag(key, names, plugin.options, f"Options of {plugin.name} ({plugin.kind})")
+
+
+def _used_plugins(wanted: _Wanted, arguments: Sequence[str]) -> list[Plugin]:
+    named = {"plugins": _values_of(arguments, "--plugin", "-m"), "storage": _values_of(arguments, "--storage")[-1:]}
+    flags = Flags({key: values[0] if key == "storage" else values for key, values in named.items() if values})
+    config = _values_of(arguments, "--config")[-1:]
+    settings = Configuration.read(flags, Path(config[0]) if config else None).settings
+    plugins = Plugins.select(settings.plugins)
+    used = [plugins.plugin(kind) for kind in wanted.kinds if kind in (Kind.STRATEGY, Kind.DETECTOR)]
+    return [*used, plugins.storage_plugin(settings.storage)] if Kind.STORAGE in wanted.kinds else used
+
+
+def _values_of(arguments: Sequence[str], long: str, short: str | None = None) -> list[str]:
+    """The values of a flag, found before the command line can be parsed as a whole."""
+    values = []
+    words = iter(arguments)
+    for word in words:
+        if word in (long, short):
+            values.append(next(words, ""))
+        elif word.startswith(f"{long}="):
+            values.append(word.removeprefix(f"{long}="))
+        elif short and word.startswith(short) and not word.startswith("--"):
+            values.append(word.removeprefix(short))
+    return values
+
+
+def _signature(function: Callable[..., Any], flags: Sequence[_Flag]) -> inspect.Signature:
+    keyword_only = inspect.Parameter.KEYWORD_ONLY
+    _, *own = inspect.signature(function, eval_str=True).parameters.values()
+    config = inspect.Parameter("config", keyword_only, default=None, annotation=Annotated[Path | None, CONFIG_OPTION])
+    parameters = [parameter.replace(kind=keyword_only) for parameter in own]
+    return inspect.Signature([*parameters, config, *(flag.parameter() for flag in flags)])

@@ -1,0 +1,103 @@
+"""The root command, whose commands are imported only when they are used."""
+
+from collections.abc import Sequence
+from copy import copy
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_command_name
+from typer.models import CommandInfo
+
+import mpcsfaas
+from mpcsfaas.cli.configured import bind
+from mpcsfaas.errors import MpcsfaasError
+from mpcsfaas.plugins import Plugins, installed_names
+from mpcsfaas.settings import Configuration
+
+COMMANDS = {
+    "plugins": "mpcsfaas.cli.plugin_commands",
+}
+"""The module of each command, in the order in which help lists them."""
+
+
+class RootGroup(TyperGroup):
+    """Finds a command in its module, or in the plugin that adds it."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The built-in commands, and those of the selected plugins."""
+        return [*COMMANDS, *(name for name in _names(_selected_plugins_app()) if name not in COMMANDS)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command with this name, or None. An installed plugin that is called like it is asked too."""
+        app = import_module(COMMANDS[cmd_name]).app if cmd_name in COMMANDS else _plugins_app(cmd_name)
+        return _command(app, cmd_name, ctx.obj or [])
+
+
+root = typer.Typer(cls=RootGroup, no_args_is_help=True)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"mpcsfaas {mpcsfaas.__version__}")
+        raise typer.Exit
+
+
+@root.callback(help="A self-hosted Function-as-a-Service platform for Python functions.")
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Nothing: `--version` acts by itself."""
+
+
+def root_command() -> Any:
+    """The command `mpcsfaas`. Give it the words of the command line as its context's `obj` as well."""
+    return get_command(root)
+
+
+def _selected_plugins_app() -> typer.Typer:
+    try:
+        return _plugins_app()
+    except MpcsfaasError:
+        return typer.Typer()  # Help must work with settings that do not.
+
+
+def _plugins_app(command: str | None = None) -> typer.Typer:
+    app = typer.Typer()
+    selected = Configuration.read().settings.plugins
+    extra = [command] if command in installed_names() else []
+    Plugins.select([*selected, *extra]).cli(app)
+    return app
+
+
+def _names(app: typer.Typer) -> list[str]:
+    groups = [group.name for group in app.registered_groups]
+    return [name for name in [*map(_name, app.registered_commands), *groups] if name]
+
+
+def _name(info: CommandInfo) -> str:
+    return info.name or get_command_name(getattr(info.callback, "__name__", ""))
+
+
+def _command(app: typer.Typer, name: str, arguments: Sequence[str]) -> Any:
+    for info in app.registered_commands:
+        if _name(info) == name:
+            return _single(info, arguments)
+    for group in app.registered_groups:
+        if group.name == name and group.typer_instance:
+            command = get_command(group.typer_instance)
+            command.name = name
+            return command
+    return None
+
+
+def _single(info: CommandInfo, arguments: Sequence[str]) -> Any:
+    bound = copy(info)
+    bound.name = _name(info)
+    bound.callback = bind(info.callback, arguments) if info.callback else None
+    app = typer.Typer(add_completion=False)
+    app.registered_commands.append(bound)
+    return get_command(app)

@@ -1,0 +1,107 @@
+"""`mpcsfaas plugins`: what is installed, what its options are, what is wrong with it."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from mpcsfaas.cli.configured import default_text
+from mpcsfaas.cli.errors import FAILED
+from mpcsfaas.errors import PluginError
+from mpcsfaas.plugins import Plugin, PluginInfo, catalogue, did_you_mean, installed_names, load
+from mpcsfaas.settings import flag_of, toml_key_of, variable_of
+
+app = typer.Typer()
+plugins = typer.Typer(invoke_without_command=True, add_completion=False)
+app.add_typer(plugins, name="plugins")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a plugin.", show_default=False)]
+Names = Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="Names of plugins.", show_default="all")]
+
+
+@plugins.callback(help="List installed plugins, show their options, check them.")
+def list_plugins(context: typer.Context, as_json: Json = False) -> None:
+    """List installed plugins: name, kind, distribution, version and status."""
+    if context.invoked_subcommand:
+        return
+    infos = catalogue()
+    if as_json:
+        typer.echo(json.dumps([asdict(info) for info in infos], indent=2))
+        return
+    _print_table(infos)
+    for info in infos:
+        if info.reason:
+            typer.echo(info.reason, err=True)
+
+
+@plugins.command()
+def show(name: Name, as_json: Json = False) -> None:
+    """Show a plugin and its options: type, default, flag, environment variable and TOML key."""
+    plugin = load(name)
+    options = list(_options(plugin))
+    origin = plugin.registration.origin
+    if as_json:
+        typer.echo(
+            json.dumps({"name": name, "kind": plugin.kind, "distribution": origin, "options": options}, indent=2)
+        )
+        return
+    typer.echo(f"{name} ({plugin.kind}) of {origin}: {plugin.summary}")
+    for option in options:
+        typer.echo(f"\n{option['option']} ({option['type']}, default {option['default'] or 'none'})")
+        typer.echo(f"    {option['description']}")
+        typer.echo(f"    {option['flag']}   {option['environment']}   {option['toml']}")
+
+
+@plugins.command()
+def check(names: Names = None) -> None:
+    """Load plugins and check that they can be used. Exits with 1, giving the reasons, if one cannot."""
+    _refuse_unknown(names or [])
+    infos = [info for info in catalogue() if not names or info.name in names]
+    for info in infos:
+        typer.echo(f"{info.name}: {info.reason or 'ok'}")
+    if any(info.reason for info in infos):
+        raise typer.Exit(FAILED)
+
+
+def _refuse_unknown(names: Sequence[str]) -> None:
+    known = installed_names()
+    for name in names:
+        if name not in known:
+            raise PluginError(f"There is no plugin {name!r}.{did_you_mean(name, known)} Installed: {', '.join(known)}.")
+
+
+def _options(plugin: Plugin) -> Iterator[dict[str, str]]:
+    properties = plugin.options.model_json_schema().get("properties", {})
+    for name, field in plugin.options.model_fields.items():
+        key = f"{plugin.name}.{name}"
+        yield {
+            "option": name,
+            "type": _type(properties[name]),
+            "default": default_text(plugin.options, name),
+            "flag": flag_of(key),
+            "environment": variable_of(key),
+            "toml": toml_key_of(key),
+            "description": field.description or "",
+        }
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if alternatives := schema.get("anyOf"):
+        return " or ".join(_type(alternative) for alternative in alternatives)
+    if choices := schema.get("enum"):
+        return ", ".join(map(str, choices))
+    word = str(schema.get("format") or schema.get("type") or "choice")
+    return {"null": "none", "array": "words with commas"}.get(word, word)
+
+
+def _print_table(infos: Sequence[PluginInfo]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("name", "kind", "distribution", "version", "status", box=None, pad_edge=False, header_style="bold")
+    for info in infos:
+        table.add_row(info.name, info.kind or "unknown", info.distribution, info.version, info.status)
+    Console().print(table)
