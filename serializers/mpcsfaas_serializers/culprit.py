@@ -21,7 +21,9 @@ def describe_refusal(
     """Name the innermost part of `value` that `dumps` refuses, the way to it, and why. A best effort, for messages."""
     way: list[str] = []
     seen = {id(value)}
-    while len(way) < MAX_DEPTH and (refused := _first_refused(dumps, parts_of(value), seen)):
+    while (
+        not _is_too_deep(error) and len(way) < MAX_DEPTH and (refused := _first_refused(dumps, parts_of(value), seen))
+    ):
         place, value, error = refused
         way.append(place)
     return f"{' in '.join([_kind(value), *reversed(way)])}: {reason_of(error)}."
@@ -29,9 +31,13 @@ def describe_refusal(
 
 def reason_of(error: Exception) -> str:
     """The first line of an error's own words, or plainer ones."""
-    if isinstance(error, RecursionError):
+    if _is_too_deep(error):
         return "it is nested too deeply"
     return str(error).partition("\n")[0].rstrip(".") or type(error).__name__
+
+
+def _is_too_deep(error: BaseException) -> bool:
+    return isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError)
 
 
 def _first_refused(dumps: Callable[[Any], object], parts: Parts, seen: set[int]) -> tuple[str, Any, Exception] | None:

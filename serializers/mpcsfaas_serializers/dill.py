@@ -27,10 +27,11 @@ class DillSerializer(PickleSerializer):
         data: bytes = dill.dumps(value, protocol=5, byref=False, fmode=dill.HANDLE_FMODE, recurse=True)
         return data
 
-    def loads(self, data: bytes) -> Any:
-        """Deserialise; runs code that `data` names."""
+    def _loads_any(self, data: bytes) -> Any:
         if not any(name in data for name in DILL_ONLY):
-            return super().loads(data)
+            import pickle
+
+            return pickle.loads(data)  # noqa: S301 - only workers and clients call this, as the interface says
         import dill
 
         return dill.loads(data)  # noqa: S301 - only workers and clients call this, as the interface says

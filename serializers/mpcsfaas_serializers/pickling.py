@@ -4,10 +4,10 @@ from abc import abstractmethod
 from importlib.metadata import version
 from typing import Any, ClassVar
 
-from mpcsfaas.errors import SerializationError
+from mpcsfaas.errors import InvalidPayload, SerializationError
 from mpcsfaas.interfaces import Serializer
 from mpcsfaas_serializers import pickle_check
-from mpcsfaas_serializers.culprit import describe_refusal, parts_of_object
+from mpcsfaas_serializers.culprit import describe_refusal, parts_of_object, reason_of
 
 
 class PickleSerializer(Serializer):
@@ -18,6 +18,10 @@ class PickleSerializer(Serializer):
     @abstractmethod
     def _dumps_any(self, value: Any) -> bytes:
         """Serialise by the wrapped library; raises whatever that raises."""
+
+    @abstractmethod
+    def _loads_any(self, data: bytes) -> Any:
+        """Deserialise; raises whatever the wrapped library, or the code that `data` names, raises."""
 
     def version(self) -> str:
         """Version of the wrapped library."""
@@ -45,4 +49,7 @@ class PickleSerializer(Serializer):
         """Deserialise; runs code that `data` names."""
         import pickle
 
-        return pickle.loads(data)  # noqa: S301 - only workers and clients call this, as the interface says
+        try:
+            return self._loads_any(data)
+        except (pickle.UnpicklingError, EOFError) as error:
+            raise InvalidPayload(f"The payload is no whole pickle: {reason_of(error)}.") from error
