@@ -1,0 +1,45 @@
+"""The platform's own settings: their types, defaults and meaning."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field
+
+MEBIBYTE = 2**20
+
+
+def xdg_folder(variable: str, default: str) -> Path:
+    """Our folder in the one that an XDG variable names; a relative path there is to be ignored, says XDG."""
+    folder = Path(os.environ.get(variable, ""))
+    return (folder if folder.is_absolute() else Path.home() / default) / "mpcsfaas"
+
+
+def _state_folder() -> Path:
+    return xdg_folder("XDG_STATE_HOME", ".local/state")
+
+
+def _default_storage(values: dict[str, Any]) -> str:
+    return f"sqlite:///{values['state_dir']}/mpcsfaas.db"
+
+
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+
+class Settings(BaseModel):
+    """The platform's own settings. Durations are seconds; sizes are bytes, also written as `64MB` or `64MiB`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port that the gateway listens on; 0 picks a free one.")
+    url: str = Field("http://127.0.0.1:8000", description="Gateway that client commands talk to.")
+    state_dir: Folder = Field(default_factory=_state_folder, description="Folder for what must outlive a restart.")
+    storage: str = Field(default_factory=_default_storage, description="URL of the storage; its scheme is a plugin.")
+    plugins: tuple[str, ...] = Field((), description="Plugin to use; repeat it for more than one.")
+    max_body: ByteSize = Field(ByteSize(64 * MEBIBYTE), gt=0, description="Largest body of a request.")
+    max_payload: ByteSize = Field(ByteSize(16 * MEBIBYTE), gt=0, description="Largest function, arguments or result.")
+    deadline: float | None = Field(None, gt=0, description="Limit of a task that brings no deadline of its own.")
+    lease: float = Field(10.0, gt=0, description="How long a dead dispatcher's tasks stay with it.")
+    drain_timeout: float = Field(30.0, ge=0, description="How long a dispatcher that ends waits for running tasks.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
