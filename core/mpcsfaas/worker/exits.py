@@ -1,0 +1,85 @@
+"""Why a child process is gone, and what that means for the attempt it ran."""
+
+import platform
+import signal
+from enum import Enum, auto
+
+from msgspec import Struct
+
+from mpcsfaas.interfaces.strategy import Assignment
+from mpcsfaas.model import Failure, FailureKind
+
+PYTHON_VERSION = ".".join(platform.python_version_tuple()[:2])
+MIB = 1024 * 1024
+
+
+class Cause(Enum):
+    """Why the pool replaces a child."""
+
+    TIMEOUT = auto()
+    CANCELLED = auto()
+    RECYCLED = auto()
+    """It has served long enough, or holds too much memory."""
+    TOO_MANY_PROCESSES = auto()
+    """Its task started more processes than it may."""
+    MISBEHAVED = auto()
+    """It sent something that no child sends: the task wrote to its channel."""
+    SLOW_START = auto()
+
+
+class ChildExit(Struct, frozen=True):
+    """How a child ended."""
+
+    at: float
+    """Wall-clock seconds since the epoch."""
+    code: int = 0
+    """Exit code; negative for the signal that killed it."""
+    peak_memory: int = 0
+    """Bytes resident at most."""
+    stdout: str = ""
+    stderr: str = ""
+
+    @property
+    def description(self) -> str:
+        """One clause that names the signal or the exit code."""
+        if self.code >= 0:
+            return f"exited with code {self.code}"
+        number = -self.code
+        try:
+            name = signal.Signals(number).name
+        except ValueError:
+            name = f"signal {number}"
+        text = f"was killed by {name} ({signal.strsignal(number) or 'unknown'})"
+        if number == signal.SIGKILL:
+            text += f", possibly because memory ran out: it had used {self.peak_memory // MIB} MiB"
+        return text
+
+
+def failure_of_exit(cause: Cause | None, child_exit: ChildExit, assignment: Assignment) -> Failure:
+    """The failure of the attempt that a child was running when it ended."""
+    match cause:
+        case Cause.TIMEOUT:
+            return Failure(
+                FailureKind.TIMEOUT,
+                f"The task ran longer than its limit of {assignment.timeout:g} s and was killed.",
+            )
+        case Cause.TOO_MANY_PROCESSES:
+            return Failure(
+                FailureKind.CRASHED,
+                "The task was killed because it had more processes running than the worker's max_processes allows.",
+            )
+        case Cause.MISBEHAVED:
+            return Failure(
+                FailureKind.CRASHED,
+                "The task was killed because it wrote to descriptors that are the worker's own.",
+            )
+        case _:
+            message = f"The process that ran the task {child_exit.description}.{_version_hint(assignment)}"
+            return Failure(FailureKind.CRASHED, message)
+
+
+def _version_hint(assignment: Assignment) -> str:
+    written = assignment.function.python_version
+    if not written or written == PYTHON_VERSION:
+        return ""
+    return f" The function was written by Python {written}, this worker is Python {PYTHON_VERSION}."

@@ -1,0 +1,55 @@
+"""The private folders of children, below one that the pool holds locked, so that those of a killed pool are found."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from itertools import count
+from pathlib import Path
+
+PREFIX = "mpcsfaas-pool-"
+
+
+class PoolFolder:
+    """A folder for one pool, made on construction; one below it for each child."""
+
+    def __init__(self) -> None:
+        _remove_abandoned(Path(tempfile.gettempdir()))
+        self._path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._lock = _lock(self._path)
+        self._numbers = count(1)
+
+    def new(self) -> Path:
+        """Make a folder."""
+        folder = self._path / str(next(self._numbers))
+        folder.mkdir(mode=0o700)
+        return folder
+
+    def remove(self) -> None:
+        """Delete everything; may take long."""
+        shutil.rmtree(self._path, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Delete what pools have left that were killed: folders of this user that nobody holds locked."""
+    for path in parent.glob(f"{PREFIX}*"):
+        if path.is_symlink() or path.stat().st_uid != os.getuid():
+            continue
+        lock = _lock(path)
+        if lock is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(lock)
+
+
+def _lock(path: Path) -> int | None:
+    """A descriptor that holds the lock, or None if somebody else does."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -1,0 +1,306 @@
+"""A pool of child processes that run attempts: carries out what the slot table decides."""
+
+import asyncio
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+import msgspec
+
+from mpcsfaas.errors import MpcsfaasError
+from mpcsfaas.interfaces.serializer import Serializer
+from mpcsfaas.interfaces.strategy import Assignment
+from mpcsfaas.model import AttemptKey, AttemptResult
+from mpcsfaas.worker import process_tree
+from mpcsfaas.worker.channel import Closed
+from mpcsfaas.worker.child_process import ChildProcess
+from mpcsfaas.worker.environment import child_environment
+from mpcsfaas.worker.exits import Cause
+from mpcsfaas.worker.folders import PoolFolder
+from mpcsfaas.worker.messages import Done, FromChild, NeedFunction, Run, Setup
+from mpcsfaas.worker.options import PoolOptions
+from mpcsfaas.worker.serializers import import_paths
+from mpcsfaas.worker.slots import Action, Kill, Phase, Recall, Report, Send, SlotTable, Spawn
+
+log = logging.getLogger(__name__)
+
+WATCH_SECONDS = 0.1
+"""How often a busy pool looks at its children's output, memory and descendants."""
+
+
+class ProcessPool:
+    """Runs attempts in child processes, one a slot. For one event loop's own thread.
+
+    `report` is called with outcomes in batches, `capacity_changed` when there may be room again; both may call back.
+    """
+
+    def __init__(
+        self,
+        options: PoolOptions,
+        serializers: Sequence[Serializer],
+        report: Callable[[Sequence[AttemptResult]], None],
+        capacity_changed: Callable[[], None],
+        worker_id: str,
+    ) -> None:
+        self._options = options
+        self._report = report
+        self._capacity_changed = capacity_changed
+        self._table = SlotTable(options.workers, options.prefetch, options.recycle_after, worker_id)
+        self._setup = Setup(
+            worker_id,
+            import_paths(serializers),
+            options.path,
+            None if options.memory_limit is None else int(options.memory_limit),
+            int(options.max_result),
+            int(options.max_output),
+        )
+        self._children: dict[int, ChildProcess] = {}
+        self._outcomes: list[AttemptResult] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._watch: asyncio.TimerHandle | None = None
+        self._removals: set[asyncio.Future[None]] = set()
+        self._folder: PoolFolder | None = None
+        self._stopped = False
+        self._wakes_at = 0.0
+        self._processes_before = 0
+
+    async def start(self) -> None:
+        """Start the children and wait for the first to come up. Raises `MpcsfaasError` if it does not."""
+        self._loop = asyncio.get_running_loop()
+        self._first = self._loop.create_future()
+        self._folder = PoolFolder()
+        self._processes_before = process_tree.count()
+        self._act(self._table.start(time.monotonic()))
+        try:
+            await self._first
+        except BaseException:
+            await self.stop()
+            raise
+
+    def capacity(self) -> int:
+        """How many more attempts are wanted now; never negative."""
+        return self._table.capacity()
+
+    def busy(self) -> int:
+        """Slots that run something."""
+        return self._table.busy()
+
+    def submit(self, assignments: Sequence[Assignment]) -> None:
+        """Take over attempts; each is reported once, unless it is cancelled or the pool is stopped."""
+        self._act(self._table.submit(assignments, time.monotonic()))
+        if self._watch is None and not self._stopped:
+            self._watch = self._loop.call_later(WATCH_SECONDS, self._on_watch)
+
+    def cancel(self, keys: Sequence[AttemptKey]) -> None:
+        """Stop attempts, killing those that run. Unknown keys are ignored. They may still be reported."""
+        self._act(self._table.cancel(keys))
+        self._capacity_changed()
+
+    async def stop(self) -> None:
+        """Kill everything and wait until it is gone. Idempotent."""
+        self._stopped = True
+        for timer in filter(None, (self._timer, self._watch)):
+            timer.cancel()
+        children, self._children = self._children, {}
+        for child in children.values():
+            self._forget(child)
+        await asyncio.to_thread(_bury, list(children.values()))
+        await asyncio.gather(*self._removals)
+        if self._folder:
+            await asyncio.to_thread(self._folder.remove)
+
+    # Carrying out
+
+    def _act(self, actions: Iterable[Action]) -> None:
+        """Carry out actions, and those that follow from them, in order; then hand over what came of it."""
+        if self._stopped:
+            return
+        pending = deque(actions)
+        while pending:
+            pending += self._carry_out(pending.popleft())
+        self._set_timer()
+        if self._outcomes:
+            outcomes, self._outcomes = self._outcomes, []
+            self._report(outcomes)
+
+    def _carry_out(self, action: Action) -> Sequence[Action]:
+        match action:
+            case Send():
+                self._send(action)
+            case Report(results):
+                self._outcomes += results
+            case Recall(slot):
+                return self._recall(slot)
+            case Kill(slot):
+                self._children[slot].kill()
+            case Spawn(slot):
+                self._spawn(slot)
+        return ()
+
+    def _send(self, send: Send) -> None:
+        task, function = send.assignment.attempt.task, send.assignment.function
+        message = Run(
+            task.id,
+            send.assignment.attempt.number,
+            function.id,
+            task.payload,
+            task.serializer,
+            time.time(),
+            function if send.with_function else None,
+        )
+        child = self._children[send.slot]
+        if not child.send(message):
+            self._loop.add_writer(child.channel.fileno(), self._on_writable, child)
+
+    def _recall(self, slot: int) -> list[Action]:
+        keys = self._children[slot].recall()
+        return [*self._receive(slot), *self._table.recalled(slot, keys, time.monotonic())]
+
+    def _spawn(self, slot: int) -> None:
+        try:
+            child = self._start_child()
+        except OSError as error:
+            self._table.spawn_failed(slot, time.monotonic())
+            self._start_failed(f"The system refuses another process: {error}.")
+            return
+        self._children[slot] = child
+        self._loop.add_reader(child.channel.fileno(), self._on_readable, slot)
+        self._loop.add_reader(child.death, self._on_death, slot)
+        child.send(self._setup)
+
+    def _start_child(self) -> ChildProcess:
+        assert self._folder is not None
+        folder = self._folder.new()
+        environment = child_environment(os.environ, self._options.environment, str(folder))
+        return ChildProcess(environment, folder, self._options.max_output)
+
+    def _start_failed(self, reason: str) -> None:
+        log.warning("A worker process did not start, which will be tried again. %s", reason)
+        if not self._first.done():
+            self._first.set_exception(MpcsfaasError(f"The worker processes do not start. {reason}"))
+
+    # What happens
+
+    def _on_readable(self, slot: int) -> None:
+        self._act(self._receive(slot))
+        self._capacity_changed()
+
+    def _receive(self, slot: int) -> list[Action]:
+        actions: list[Action] = []
+        results: list[AttemptResult] = []
+        try:
+            for message in self._children[slot].receive():
+                if type(message) is Done:
+                    results.append(message.result)
+                else:
+                    actions += self._results(slot, results)
+                    actions += self._other_message(slot, message)
+        except (msgspec.MsgspecError, Closed, OSError):
+            actions += self._table.retire(slot, Cause.MISBEHAVED)
+        return actions + self._results(slot, results)
+
+    def _results(self, slot: int, results: list[AttemptResult]) -> list[Action]:
+        taken, results[:] = results[:], []
+        return self._table.results(slot, taken, time.monotonic()) if taken else []
+
+    def _other_message(self, slot: int, message: FromChild) -> list[Action]:
+        if isinstance(message, NeedFunction):
+            return self._table.needs_function(slot, time.monotonic())
+        if not self._first.done():
+            self._first.set_result(None)
+        return self._table.ready(slot, time.monotonic())
+
+    def _on_writable(self, child: ChildProcess) -> None:
+        if child.flush():
+            self._loop.remove_writer(child.channel.fileno())
+
+    def _on_death(self, slot: int) -> None:
+        child = self._children.pop(slot)
+        self._forget(child)
+        child_exit = child.reap()
+        results, keys = _last_words(child)
+        child.close()
+        self._remove_folder(child)
+        came_up = self._table.slots[slot].phase is not Phase.STARTING
+        self._act(self._table.exited(slot, results, keys, child_exit, time.monotonic()))
+        if not came_up:
+            self._start_failed(f"It {child_exit.description}. {child_exit.stderr}".strip())
+        self._capacity_changed()
+
+    def _forget(self, child: ChildProcess) -> None:
+        self._loop.remove_reader(child.death)
+        self._loop.remove_reader(child.channel.fileno())
+        self._loop.remove_writer(child.channel.fileno())
+
+    def _remove_folder(self, child: ChildProcess) -> None:
+        removal = self._loop.run_in_executor(None, child.remove_folder)
+        self._removals.add(removal)
+        removal.add_done_callback(self._removals.discard)
+
+    # Time
+
+    def _set_timer(self) -> None:
+        """Wake up when the table wants it; a wake-up too early is harmless, so a timer is only ever moved forward."""
+        wake_at = self._table.wake_at()
+        if wake_at is None or (self._timer is not None and self._wakes_at <= wake_at):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wakes_at = wake_at
+        self._timer = self._loop.call_later(max(0.0, wake_at - time.monotonic()), self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._act(self._table.tick(time.monotonic()))
+        self._capacity_changed()
+
+    def _on_watch(self) -> None:
+        self._watch = None
+        for child in self._children.values():
+            child.shrink_output()
+        self._watch_memory()
+        self._watch_processes()
+        if self._table.outstanding():
+            self._watch = self._loop.call_later(WATCH_SECONDS, self._on_watch)
+
+    def _watch_memory(self) -> None:
+        limit = self._options.recycle_memory
+        if limit is None:
+            return
+        for slot, child in list(self._children.items()):
+            if process_tree.resident_memory(child.pid) > limit:
+                self._act(self._table.retire(slot, Cause.RECYCLED))
+
+    def _watch_processes(self) -> None:
+        """Look for tasks with too many processes, but only if the machine has so many more than before."""
+        count, limit = process_tree.count(), self._options.max_processes
+        self._processes_before = min(count, self._processes_before)
+        if count - self._processes_before <= limit:
+            return
+        slots = {child.pid: slot for slot, child in self._children.items()}
+        for pid, below in process_tree.descendants(slots).items():
+            if len(below) > limit:
+                self._act(self._table.retire(slots[pid], Cause.TOO_MANY_PROCESSES))
+
+
+def _last_words(child: ChildProcess) -> tuple[list[AttemptResult], list[AttemptKey]]:
+    """What a dead child still answered, and the attempts that it did not start."""
+    results, keys = [], child.recall()
+    with suppress(msgspec.MsgspecError, Closed, OSError):
+        for message in child.receive():
+            if isinstance(message, Done):
+                results.append(message.result)
+            elif isinstance(message, NeedFunction):
+                keys.append(message.key)
+    return results, keys
+
+
+def _bury(children: Iterable[ChildProcess]) -> None:
+    for child in children:
+        child.kill()
+    for child in children:
+        child.reap()
+        child.close()

@@ -1,0 +1,113 @@
+"""Finding and killing all that a child has started, whatever it did to hide."""
+
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+DEAD = "ZX"
+"""States of what is a process in name only."""
+ROUNDS = 50
+"""How often a tree is searched for newcomers before giving up on one that grows faster than it is killed."""
+
+
+class Process(NamedTuple):
+    """One line of the kernel's process table."""
+
+    pid: int
+    state: str
+    parent: int
+    group: int
+    session: int
+
+
+def processes() -> Iterator[Process]:
+    """Every process that can be seen just now."""
+    for name in os.listdir("/proc"):
+        if name.isdigit() and (process := _read(int(name))):
+            yield process
+
+
+def descendants(ancestors: Iterable[int]) -> dict[int, list[Process]]:
+    """The living processes below each of `ancestors`, from one look at the process table."""
+    children = defaultdict(list)
+    for process in processes():
+        children[process.parent].append(process)
+    return {ancestor: list(_below(ancestor, children)) for ancestor in ancestors}
+
+
+def kill_tree(leader: int) -> None:
+    """Kill a child and all its descendants.
+
+    `leader` leads its own process group and adopts orphans below it. Stopping its group first means that nothing below
+    it can hide any more while what has left the group is looked for.
+    """
+    _signal_group(leader, signal.SIGSTOP)
+    for _ in range(ROUNDS):
+        strays = {process.group for process in descendants([leader])[leader]} - {leader}
+        if not strays:
+            break
+        for group in strays:
+            _signal_group(group, signal.SIGKILL)
+    _signal_group(leader, signal.SIGKILL)
+
+
+def kill_remains(leader: int, folder: str) -> None:
+    """Kill what a dead child, not yet reaped, has left: by its group, session, and the private folder in `TMPDIR`."""
+    _signal_group(leader, signal.SIGKILL)
+    for _ in range(ROUNDS):
+        strays = [process for process in processes() if process.state not in DEAD and _belongs(process, leader, folder)]
+        if not strays:
+            return
+        for process in strays:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+
+
+def count() -> int:
+    """How many processes there are; much cheaper than `processes`."""
+    return sum(name.isdigit() for name in os.listdir("/proc"))
+
+
+def resident_memory(pid: int) -> int:
+    """Bytes of memory that a process holds; 0 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+def _below(ancestor: int, children: Mapping[int, Iterable[Process]]) -> Iterator[Process]:
+    parents = [ancestor]
+    while parents:
+        for process in children.get(parents.pop(), ()):
+            parents.append(process.pid)
+            if process.state not in DEAD:
+                yield process
+
+
+def _read(pid: int) -> Process | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b") ")[2].split(maxsplit=4)
+    except OSError:
+        return None
+    return Process(pid, fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]))
+
+
+def _belongs(process: Process, leader: int, folder: str) -> bool:
+    if process.session == leader:
+        return True
+    try:
+        with open(f"/proc/{process.pid}/environ", "rb") as file:
+            return f"TMPDIR={folder}".encode() in file.read().split(b"\0")
+    except OSError:
+        return False
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)

@@ -1,0 +1,389 @@
+"""Which slot runs what: the pool's decisions, as a state machine without processes, sockets or clocks.
+
+Each method is an event and returns the actions to take, in order; `now` is monotonic seconds. Three rules hold it up:
+
+- A child works off its messages in order, one at a time. So the first entry of `Slot.sent` is the one that runs, and
+  when a child is gone, whatever it did not take from its socket never started.
+- A child is killed only after `Recall`: then it holds one attempt at most, and nobody else's can be hit.
+- An attempt is in exactly one place, the backlog or one slot, until it is reported or cancelled.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import NamedTuple, TypeAlias
+
+from mpcsfaas.interfaces.strategy import Assignment
+from mpcsfaas.model import AttemptKey, AttemptResult
+from mpcsfaas.worker.exits import Cause, ChildExit, failure_of_exit
+
+PREFETCH_SECONDS = 0.05
+"""How much work is held ready per slot, judged by how long tasks took of late."""
+RECALL_SECONDS = 0.003
+"""How long tasks wait behind a running one while another slot is idle."""
+START_SECONDS = 30.0
+"""How long a child may take to come up."""
+FIRST_BACKOFF, LAST_BACKOFF = 0.1, 10.0
+"""Waits between tries to start a child that does not come up."""
+KNOWN_FUNCTIONS = 256
+"""Functions that a child keeps loaded."""
+SMOOTHING = 0.2
+"""Weight of the latest task in the mean duration."""
+
+
+class Phase(Enum):
+    """Where a slot's child stands."""
+
+    STARTING = auto()
+    READY = auto()
+    STOPPING = auto()
+    """Told to die, not dead yet."""
+    DOWN = auto()
+    """Did not come up; tried again later."""
+
+
+class Spawn(NamedTuple):
+    """Start a child."""
+
+    slot: int
+
+
+class Send(NamedTuple):
+    """Send an attempt to a child, with its function if the child lacks it."""
+
+    slot: int
+    assignment: Assignment
+    with_function: bool
+
+
+class Recall(NamedTuple):
+    """Take back what the child has not taken; then handle its results; then call `recalled`."""
+
+    slot: int
+
+
+class Kill(NamedTuple):
+    """Kill the child with all its descendants; call `exited` once it is gone."""
+
+    slot: int
+
+
+class Report(NamedTuple):
+    """Hand over outcomes."""
+
+    results: Sequence[AttemptResult]
+
+
+Action: TypeAlias = Spawn | Send | Recall | Kill | Report
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """One attempt in the pool's hands."""
+
+    assignment: Assignment
+    sent_at: float = 0.0
+    cancelled: bool = False
+
+    @property
+    def key(self) -> AttemptKey:
+        """The fencing token."""
+        return self.assignment.attempt.key
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """One child process, as the table sees it."""
+
+    index: int
+    phase: Phase = Phase.DOWN
+    since: float = 0.0
+    """When the phase began; for DOWN, when it is to end."""
+    sent: deque[Entry] = field(default_factory=deque)
+    running_since: float = 0.0
+    functions: set[str] = field(default_factory=set)
+    served: int = 0
+    alone: bool = False
+    """The running attempt is slow: queue nothing behind it."""
+    recalling: bool = False
+    """Between `Recall` and `recalled`: send nothing."""
+    cause: Cause | None = None
+    """Why the child is to be replaced, once known."""
+    failed_starts: int = 0
+
+    @property
+    def deadline(self) -> float | None:
+        """When the running attempt must have ended."""
+        timeout = self.sent[0].assignment.timeout if self.sent else None
+        return None if timeout is None else self.running_since + timeout
+
+
+class SlotTable:
+    """The pool's slots and the attempts that wait for one."""
+
+    def __init__(self, slots: int, prefetch: int, recycle_after: int | None, worker_id: str) -> None:
+        self.slots = [Slot(index) for index in range(slots)]
+        self._backlog: deque[Entry] = deque()
+        self._prefetch = prefetch
+        self._recycle_after = recycle_after
+        self._worker_id = worker_id
+        self._mean_seconds = PREFETCH_SECONDS
+
+    # What the pool asks
+
+    def capacity(self) -> int:
+        """How many more attempts are wanted; never negative."""
+        usable = sum(slot.phase is not Phase.DOWN for slot in self.slots)
+        return max(0, usable * self._depth() - self.outstanding())
+
+    def outstanding(self) -> int:
+        """Attempts in the pool's hands."""
+        return len(self._backlog) + sum(len(slot.sent) for slot in self.slots)
+
+    def busy(self) -> int:
+        """Slots that run something."""
+        return sum(bool(slot.sent) for slot in self.slots)
+
+    def wake_at(self) -> float | None:
+        """When `tick` is due, if nothing happens before."""
+        return min(self._due_times(), default=None)
+
+    # Events
+
+    def start(self, now: float) -> list[Action]:
+        """The pool starts."""
+        return [self._spawn(slot, now) for slot in self.slots]
+
+    def submit(self, assignments: Iterable[Assignment], now: float) -> list[Action]:
+        """Attempts were handed over."""
+        all_slots_full = bool(self._backlog)
+        self._backlog.extend(map(Entry, assignments))
+        return [] if all_slots_full else list(self._fill(now))
+
+    def ready(self, index: int, now: float) -> list[Action]:
+        """A child came up."""
+        slot = self.slots[index]
+        slot.phase, slot.since, slot.failed_starts = Phase.READY, now, 0
+        return list(self._fill(now))
+
+    def results(self, index: int, results: Sequence[AttemptResult], now: float) -> list[Action]:
+        """A child answered the oldest entries, in their order."""
+        slot = self.slots[index]
+        settled = self._settle(slot, results, now)
+        if slot.cause is None and self._recycle_after and slot.served >= self._recycle_after:
+            slot.cause = Cause.RECYCLED
+        return [Report(settled), *(self._recall(slot) if slot.cause else self._refill(slot, now))]
+
+    def needs_function(self, index: int, now: float) -> list[Action]:
+        """A child passed the oldest entry over, because it does not hold the function."""
+        slot = self.slots[index]
+        slot.running_since = now
+        self._take_back(slot, [entry.key for entry in list(slot.sent)[:1]])
+        return list(self._refill(slot, now))
+
+    def recalled(self, index: int, keys: Sequence[AttemptKey], now: float) -> list[Action]:
+        """`Recall` was carried out and brought back `keys`."""
+        slot = self.slots[index]
+        slot.recalling = False
+        self._take_back(slot, keys)
+        cause = self._cause_to_kill(slot, now)
+        if cause is None:
+            return list(self._fill(now))
+        return [self._kill(slot, cause, now), *self._fill(now)]
+
+    def exited(
+        self,
+        index: int,
+        results: Sequence[AttemptResult],
+        keys: Sequence[AttemptKey],
+        child_exit: ChildExit,
+        now: float,
+    ) -> list[Action]:
+        """A child is gone: it had still answered `results`, and left `keys` untouched."""
+        slot = self.slots[index]
+        came_up = slot.phase is not Phase.STARTING and slot.cause is not Cause.SLOW_START
+        slot.phase = Phase.DOWN
+        outcomes = self._settle(slot, results, now)
+        self._take_back(slot, keys)
+        outcomes += self._victim(slot, child_exit, now)
+        self._take_back(slot, [entry.key for entry in slot.sent])
+        actions: list[Action] = [Report(outcomes)]
+        if came_up:
+            actions.append(self._spawn(slot, now))
+        else:
+            self.spawn_failed(index, now)
+        return [*actions, *self._fill(now)]
+
+    def spawn_failed(self, index: int, now: float) -> None:
+        """A child did not come up."""
+        slot = self.slots[index]
+        backoff = min(LAST_BACKOFF, FIRST_BACKOFF * 2 ** min(slot.failed_starts, 16))
+        slot.phase, slot.since, slot.failed_starts = Phase.DOWN, now + backoff, slot.failed_starts + 1
+
+    def cancel(self, keys: Iterable[AttemptKey]) -> list[Action]:
+        """Attempts are no longer wanted; unknown keys are ignored."""
+        unwanted = set(keys)
+        self._backlog = deque(entry for entry in self._backlog if entry.key not in unwanted)
+        actions: list[Action] = []
+        for slot in self.slots:
+            found = [entry for entry in slot.sent if entry.key in unwanted]
+            for entry in found:
+                entry.cancelled = True
+            if found:
+                actions += self._recall(slot)
+        return actions
+
+    def retire(self, index: int, cause: Cause) -> list[Action]:
+        """A child is to be replaced: after its running attempt if it is RECYCLED, else at once."""
+        slot = self.slots[index]
+        if slot.phase is not Phase.READY:
+            return []
+        slot.cause = cause
+        return self._recall(slot)
+
+    def tick(self, now: float) -> list[Action]:
+        """Time passed."""
+        return [action for slot in self.slots for action in self._overdue(slot, now)]
+
+    # Decisions
+
+    def _depth(self) -> int:
+        """How many attempts a slot is given, the running one included."""
+        return 1 + min(self._prefetch, int(PREFETCH_SECONDS / max(self._mean_seconds, 1e-6)))
+
+    def _room(self, slot: Slot) -> int:
+        if slot.phase is not Phase.READY or slot.cause is not None or slot.recalling:
+            return 0
+        return (1 if slot.alone else self._depth()) - len(slot.sent)
+
+    def _fill(self, now: float) -> Iterator[Send]:
+        """Deal the backlog out, to the emptiest slots first."""
+        for level in range(self._depth()):
+            for slot in self.slots:
+                if not self._backlog:
+                    return
+                if len(slot.sent) <= level and self._room(slot) > 0:
+                    yield self._send(slot, now)
+
+    def _refill(self, slot: Slot, now: float) -> Iterator[Send]:
+        """As `_fill`, when only this slot can have room."""
+        for _ in range(min(self._room(slot), len(self._backlog))):
+            yield self._send(slot, now)
+
+    def _send(self, slot: Slot, now: float) -> Send:
+        entry = self._backlog.popleft()
+        entry.sent_at = now
+        if not slot.sent:
+            slot.running_since = now
+        slot.sent.append(entry)
+        function = entry.assignment.function.id
+        known = function in slot.functions
+        if not known:
+            if len(slot.functions) >= KNOWN_FUNCTIONS:
+                slot.functions.clear()
+            slot.functions.add(function)
+        return Send(slot.index, entry.assignment, not known)
+
+    def _settle(self, slot: Slot, results: Sequence[AttemptResult], now: float) -> list[AttemptResult]:
+        """Remove the entries that `results` answer; whatever else was answered was not the child's to answer."""
+        settled = []
+        for result in results:
+            if not slot.sent or slot.sent[0].key != result.key:
+                slot.cause = Cause.MISBEHAVED
+                break
+            slot.sent.popleft()
+            settled.append(result)
+        if settled:
+            slot.served += len(settled)
+            slot.running_since, slot.alone = now, False
+            latest = settled[-1].finished_at - settled[-1].started_at
+            self._mean_seconds += SMOOTHING * (latest - self._mean_seconds)
+        return settled
+
+    def _take_back(self, slot: Slot, keys: Sequence[AttemptKey]) -> None:
+        """Put entries that were not started back in front of the backlog."""
+        wanted = set(keys)
+        returned = [entry for entry in slot.sent if entry.key in wanted]
+        slot.sent = deque(entry for entry in slot.sent if entry.key not in wanted)
+        slot.functions.difference_update(entry.assignment.function.id for entry in returned)
+        self._backlog.extendleft(entry for entry in reversed(returned) if not entry.cancelled)
+
+    def _recall(self, slot: Slot) -> list[Action]:
+        if slot.phase is not Phase.READY or slot.recalling:
+            return []
+        slot.recalling = True
+        return [Recall(slot.index)]
+
+    def _cause_to_kill(self, slot: Slot, now: float) -> Cause | None:
+        if slot.phase is not Phase.READY:
+            return None
+        if slot.sent and slot.sent[0].cancelled:
+            return Cause.CANCELLED
+        if slot.deadline is not None and now >= slot.deadline:
+            return Cause.TIMEOUT
+        return None if slot.cause is Cause.RECYCLED and slot.sent else slot.cause
+
+    def _kill(self, slot: Slot, cause: Cause, now: float) -> Kill:
+        slot.phase, slot.since, slot.cause = Phase.STOPPING, now, cause
+        return Kill(slot.index)
+
+    def _spawn(self, slot: Slot, now: float) -> Spawn:
+        failed_starts = slot.failed_starts
+        self.slots[slot.index] = Slot(slot.index, Phase.STARTING, since=now, failed_starts=failed_starts)
+        return Spawn(slot.index)
+
+    def _victim(self, slot: Slot, child_exit: ChildExit, now: float) -> list[AttemptResult]:
+        """What becomes of the attempt that a dead child was running."""
+        if not slot.sent:
+            return []
+        entry = slot.sent.popleft()
+        if entry.cancelled:
+            return []
+        attempt, at = entry.assignment.attempt, child_exit.at
+        return [
+            AttemptResult(
+                attempt.task.id,
+                attempt.number,
+                failure=failure_of_exit(slot.cause, child_exit, entry.assignment),
+                stdout=child_exit.stdout,
+                stderr=child_exit.stderr,
+                worker=self._worker_id,
+                sent_at=at - (now - entry.sent_at),
+                started_at=at - (now - slot.running_since),
+                finished_at=at,
+            )
+        ]
+
+    # Time
+
+    def _due_times(self) -> Iterator[float]:
+        someone_idle = self._someone_idle()
+        for slot in self.slots:
+            if slot.phase is Phase.DOWN:
+                yield slot.since
+            elif slot.phase is Phase.STARTING:
+                yield slot.since + START_SECONDS
+            elif slot.phase is Phase.READY and slot.deadline is not None:
+                yield slot.deadline
+            if someone_idle and self._holds_up_others(slot):
+                yield slot.running_since + RECALL_SECONDS
+
+    def _someone_idle(self) -> bool:
+        return any(slot.phase is Phase.READY and not slot.sent for slot in self.slots)
+
+    @staticmethod
+    def _holds_up_others(slot: Slot) -> bool:
+        return slot.phase is Phase.READY and len(slot.sent) > 1 and not slot.alone
+
+    def _overdue(self, slot: Slot, now: float) -> list[Action]:
+        if slot.phase is Phase.DOWN and now >= slot.since:
+            return [self._spawn(slot, now)]
+        if slot.phase is Phase.STARTING and now >= slot.since + START_SECONDS:
+            return [self._kill(slot, Cause.SLOW_START, now)]
+        if slot.deadline is not None and now >= slot.deadline:
+            return self._recall(slot)
+        if self._holds_up_others(slot) and now >= slot.running_since + RECALL_SECONDS and self._someone_idle():
+            slot.alone = True
+            return self._recall(slot)
+        return []
