@@ -17,6 +17,9 @@ from mpcsfaas.plugins import Plugins, installed_names
 from mpcsfaas.settings import Configuration
 
 COMMANDS = {
+    "up": "mpcsfaas.cli.server_commands",
+    "serve": "mpcsfaas.cli.server_commands",
+    "dispatcher": "mpcsfaas.cli.server_commands",
     "plugins": "mpcsfaas.cli.plugin_commands",
 }
 """The module of each command, in the order in which help lists them."""

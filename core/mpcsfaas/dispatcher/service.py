@@ -83,6 +83,8 @@ class Dispatcher:
         self._settled = asyncio.Event()
         self._stopping = asyncio.Event()
         self._draining = False
+        self.serving = asyncio.Event()
+        """Set once the strategy has started and storage knows of this dispatcher."""
 
     async def run(self) -> None:
         """Serve until `drain` or `stop`. Raises what the strategy raises when it cannot start."""
@@ -90,6 +92,7 @@ class Dispatcher:
         await self._strategy.start(context)
         try:
             await self._announce()
+            self.serving.set()
             await self._run_loops()
             await self._leave()
         finally:

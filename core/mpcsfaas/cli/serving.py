@@ -1,0 +1,175 @@
+"""A gateway, a dispatcher, or both, over one storage in one event loop, until a signal ends them."""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TypedDict
+
+import uvloop
+from fastapi import FastAPI
+
+from mpcsfaas.cli.configured import Setup
+from mpcsfaas.dispatcher import Dispatcher, DispatcherSettings
+from mpcsfaas.errors import MpcsfaasError
+from mpcsfaas.gateway.app import create_app
+from mpcsfaas.gateway.server import serve
+from mpcsfaas.gateway.settings import GatewaySettings
+from mpcsfaas.interfaces import Storage
+from mpcsfaas.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Announcement(TypedDict):
+    """What a ready file says."""
+
+    url: str | None
+    pid: int
+
+
+class Service:
+    """The parts of one process. The first SIGTERM or SIGINT drains it, a second one stops it at once."""
+
+    def __init__(self, setup: Setup, *, gateway: bool, dispatcher: bool) -> None:
+        """Raises `PluginError` and `SettingsError`; nothing is opened yet."""
+        self._settings = setup.settings
+        self._storage = setup.plugins.storage(setup.settings.storage)
+        self._app = _application(setup, self._storage) if gateway else None
+        self._dispatcher = _dispatcher(setup, self._storage) if dispatcher else None
+        self._gateway_stop = asyncio.Event()
+        self._signals = 0
+        self._draining: asyncio.Task[None] | None = None
+
+    async def run(self, ready: Callable[[Announcement], None]) -> None:
+        """Serve until signals end it; `ready` is called once, when every part works. Raises `MpcsfaasError`."""
+        try:
+            await self._run_parts(ready)
+        except* MpcsfaasError as group:
+            raise group.exceptions[0] from None
+
+    async def _run_parts(self, ready: Callable[[Announcement], None]) -> None:
+        async with _opened(self._storage), asyncio.TaskGroup() as parts:
+            self._listen_to_signals()
+            if self._dispatcher:
+                parts.create_task(self._dispatch())
+                await self._dispatcher.serving.wait()
+            if self._app is None:
+                ready(Announcement(url=None, pid=os.getpid()))
+                return
+            await serve(
+                self._app,
+                self._settings.host,
+                self._settings.port,
+                stop=self._gateway_stop,
+                started=lambda port: ready(Announcement(url=_url(self._settings.host, port), pid=os.getpid())),
+            )
+
+    async def _dispatch(self) -> None:
+        assert self._dispatcher is not None
+        try:
+            await self._dispatcher.run()
+        finally:
+            self._gateway_stop.set()
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+
+    def _on_signal(self) -> None:
+        self._signals += 1
+        if self._dispatcher is None:
+            self._gateway_stop.set()
+        elif self._signals == 1:
+            log.info("Stopping: draining what runs. Send the signal again to stop at once.")
+            self._draining = asyncio.get_running_loop().create_task(self._dispatcher.drain())
+        else:
+            log.info("Stopping at once: what runs goes back to the queue.")
+            self._dispatcher.stop()
+
+
+def run_service(setup: Setup, *, gateway: bool, dispatcher: bool, ready_file: Path | None) -> None:
+    """Run the parts until a signal ends them. Raises `MpcsfaasError` when they cannot start."""
+    logging.basicConfig(
+        level=setup.settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    written: list[Path] = []
+
+    def ready(announcement: Announcement) -> None:
+        files = [ready_file, setup.settings.state_dir / "up.json" if gateway and dispatcher else None]
+        for path in filter(None, files):
+            _announce(path, announcement)
+            written.append(path)
+        log.info("Ready%s.", f" on {announcement['url']}" if announcement["url"] else "")
+
+    async def serve_all() -> None:
+        await Service(setup, gateway=gateway, dispatcher=dispatcher).run(ready)
+
+    try:
+        uvloop.run(serve_all())
+    finally:
+        for path in written:
+            _withdraw(path)
+
+
+def _application(setup: Setup, storage: Storage) -> FastAPI:
+    app = create_app(storage, setup.plugins.serializers(), gateway_settings(setup.settings))
+    setup.plugins.gateway_routes(app, storage)
+    return app
+
+
+def gateway_settings(settings: Settings) -> GatewaySettings:
+    """The gateway's share of the settings."""
+    return GatewaySettings(
+        max_body=settings.max_body,
+        max_payload=settings.max_payload,
+        default_deadline=settings.deadline,
+        allowed_hosts=(settings.host,),
+    )
+
+
+def _dispatcher(setup: Setup, storage: Storage) -> Dispatcher:
+    settings = DispatcherSettings(
+        lease=setup.settings.lease,
+        deadline=setup.settings.deadline,
+        drain_timeout=setup.settings.drain_timeout,
+    )
+    return Dispatcher(storage, setup.plugins.strategy(), setup.plugins.serializers(), settings, setup.plugins)
+
+
+@asynccontextmanager
+async def _opened(storage: Storage) -> AsyncIterator[None]:
+    await storage.open()
+    try:
+        yield
+    finally:
+        await storage.close()
+
+
+def _url(host: str, port: int) -> str:
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{port}"
+
+
+def _announce(path: Path, announcement: Announcement) -> None:
+    """Write the file in one step, so that whoever waits for it never reads half."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(announcement))
+    draft.replace(path)
+
+
+def _withdraw(path: Path) -> None:
+    """Remove the file, unless another process has written its own meanwhile."""
+    with suppress(OSError, ValueError):
+        if json.loads(path.read_text())["pid"] == os.getpid():
+            path.unlink()
