@@ -9,8 +9,7 @@ import typer
 
 from mpcsfaas.cli.configured import default_text
 from mpcsfaas.cli.errors import FAILED
-from mpcsfaas.errors import PluginError
-from mpcsfaas.plugins import Plugin, PluginInfo, catalogue, did_you_mean, installed_names, load
+from mpcsfaas.plugins import Plugin, PluginInfo, catalogue, find, installed_names, load
 from mpcsfaas.settings import flag_of, toml_key_of, variable_of
 
 app = typer.Typer()
@@ -59,18 +58,24 @@ def show(name: Name, as_json: Json = False) -> None:
 def check(names: Names = None) -> None:
     """Load plugins and check that they can be used. Exits with 1, giving the reasons, if one cannot."""
     _refuse_unknown(names or [])
-    infos = [info for info in catalogue() if not names or info.name in names]
-    for info in infos:
-        typer.echo(f"{info.name}: {info.reason or 'ok'}")
-    if any(info.reason for info in infos):
+    reasons = {
+        info.name: info.reason or _conformance(info.name) for info in catalogue() if not names or info.name in names
+    }
+    for name, reason in reasons.items():
+        typer.echo(f"{name}: {reason or 'ok'}")
+    if any(reasons.values()):
         raise typer.Exit(FAILED)
 
 
+def _conformance(name: str) -> str:
+    from mpcsfaas.plugins.conformance import conformance
+
+    return conformance(load(name))
+
+
 def _refuse_unknown(names: Sequence[str]) -> None:
-    known = installed_names()
-    for name in names:
-        if name not in known:
-            raise PluginError(f"There is no plugin {name!r}.{did_you_mean(name, known)} Installed: {', '.join(known)}.")
+    for name in set(names) - set(installed_names()):
+        find(name)
 
 
 def _options(plugin: Plugin) -> Iterator[dict[str, str]]:

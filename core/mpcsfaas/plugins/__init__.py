@@ -4,7 +4,7 @@
 """
 
 from mpcsfaas.plugins.catalogue import PluginInfo, catalogue
-from mpcsfaas.plugins.discovery import Registration, did_you_mean, installed_names, registrations
+from mpcsfaas.plugins.discovery import Registration, did_you_mean, find, installed_names, registrations
 from mpcsfaas.plugins.hooks import Kind
 from mpcsfaas.plugins.loading import Plugin, load
 from mpcsfaas.plugins.selection import OptionsSource, Plugins, load_serializer
@@ -18,6 +18,7 @@ __all__ = [
     "Registration",
     "catalogue",
     "did_you_mean",
+    "find",
     "installed_names",
     "load",
     "load_serializer",

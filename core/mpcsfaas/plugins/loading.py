@@ -1,9 +1,12 @@
 """Loading one plugin, and every check that it must pass first."""
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic import ValidationError
 
 from mpcsfaas.errors import PluginError
 from mpcsfaas.hookspecs import API_VERSION
@@ -18,6 +21,8 @@ BASES: Mapping[Kind, type] = {
     Kind.STRATEGY: DispatchStrategy,
     Kind.DETECTOR: FailureDetector,
 }
+NAME = re.compile("[a-z][a-z0-9_]*")
+"""Names are URL schemes and parts of flags, variables and TOML keys."""
 WORD_TYPES = {"string", "integer", "number", "boolean", "null"}
 """Types of JSON schema that one word of a command line can express."""
 
@@ -41,8 +46,8 @@ class Plugin:
     @property
     def summary(self) -> str:
         """The first line of the docstring of the class, or of the module."""
-        text = inspect.getdoc(self.cls or self.implementation) or ""
-        return text.partition("\n")[0]
+        text = (self.cls and self.cls.__doc__) or self.implementation.__doc__ or ""
+        return str(text).strip().partition("\n")[0]
 
 
 class _Defect(Exception):
@@ -60,9 +65,15 @@ def load_registration(registration: Registration) -> Plugin:
         return _load(registration)
     except _Defect as defect:
         raise PluginError(_broken(registration, str(defect))) from defect.__cause__
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # A plugin may raise anything, SystemExit too; only Ctrl-C is the user's.
+        raise PluginError(_broken(registration, f"checking it raised {_one_line(error)}")) from error
 
 
 def _load(registration: Registration) -> Plugin:
+    if not NAME.fullmatch(registration.name):
+        raise _Defect("its name must be lower-case letters, digits and underscores, and begin with a letter")
     implementation = _import(registration)
     _check_api_version(implementation)
     kind, cls = _check_classes(registration.name, _classes(registration.name, implementation))
@@ -100,11 +111,9 @@ def _classes(name: str, implementation: object) -> dict[Kind, list[Any]]:
     hooks = Hooks()
     try:
         hooks.register(name, implementation)
-        return hooks.classes()
     except HookDefect as defect:
         raise _Defect(str(defect)) from defect
-    except Exception as error:
-        raise _Defect(f"asking it for its classes raised {_one_line(error)}") from error
+    return hooks.classes()
 
 
 def _check_classes(name: str, answers: dict[Kind, list[Any]]) -> tuple[Kind, Any]:
@@ -150,16 +159,20 @@ def _check_options(cls: Any, kind: Kind) -> type[PluginOptions]:
             raise _Defect(f"its option {field!r} has no default")
         if not (details.description or "").strip():
             raise _Defect(f"its option {field!r} has no description")
+        if details.alias or details.validation_alias:
+            raise _Defect(f"its option {field!r} has an alias; an option has one name everywhere")
     _check_types(options)
     return options
 
 
 def _check_types(options: type[PluginOptions]) -> None:
     try:
-        options()
+        options.model_validate(dict(options()))
         schema = options.model_json_schema()
-    except Exception as error:
-        raise _Defect(f"its options cannot be made: {_one_line(error)}") from error
+    except ValidationError as error:
+        details = error.errors()[0]
+        field = ".".join(map(str, details["loc"])) or "options together"
+        raise _Defect(f"the default of its {field} is refused by itself: {details['msg']}") from error
     definitions = schema.get("$defs", {})
     for field, details in schema.get("properties", {}).items():
         if not _one_word(details.get("items") or details, definitions):

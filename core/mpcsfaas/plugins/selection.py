@@ -56,14 +56,13 @@ class Plugins:
 
     def storage_plugin(self, url: str) -> Plugin:
         """The plugin that the URL's scheme names. Raises `PluginError` if there is none, or another was selected."""
-        plugin = _load_as(Kind.STORAGE, scheme(url))
-        selected = self._first(Kind.STORAGE)
-        if selected and selected.name != plugin.name:
+        name, selected = scheme(url), self._first(Kind.STORAGE)
+        if selected and selected.name != name:
             raise PluginError(
                 f"Plugin {selected.name!r} is a storage, but the storage URL is {url!r}."
                 f" A storage is chosen by its URL alone: --storage {selected.name}://…"
             )
-        return plugin
+        return selected or _load_as(Kind.STORAGE, name)
 
     def storage(self, url: str) -> Storage:
         """A storage that is not open yet. Raises `PluginError` or `SettingsError`."""
