@@ -256,11 +256,9 @@ class MemoryStorage(Storage):
     async def list_tasks(self, criteria: TaskFilter, cursor: str | None = None, limit: int = 100) -> Page[TaskRecord]:
         """See `Storage`."""
         self._check_open()
-        before = None if cursor is None else int(cursor)
+        before = inf if cursor is None else _position(cursor)
         matching = (
-            entry
-            for entry in reversed(self._entries.values())
-            if (before is None or entry.position < before) and _matches(entry, criteria)
+            entry for entry in reversed(self._entries.values()) if entry.position < before and _matches(entry, criteria)
         )
         page = list(islice(matching, limit + 1))
         more = len(page) > limit
@@ -366,6 +364,12 @@ class MemoryStorage(Storage):
 def _idempotency(task: Task) -> tuple[str, str] | None:
     key = task.options.idempotency_key
     return None if key is None else (task.function_id, key)
+
+
+def _position(cursor: str) -> int:
+    if not (cursor.isdecimal() and len(cursor) < 19):
+        raise ValueError(f"cursor {cursor!r} was not made by this storage; start without one")
+    return int(cursor)
 
 
 def _is_overdue(task: Task, now: float, default_deadline: float | None) -> bool:

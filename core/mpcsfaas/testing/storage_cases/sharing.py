@@ -1,0 +1,66 @@
+"""Two instances on the same data, as a gateway and a dispatcher in two processes have."""
+
+import asyncio
+
+from mpcsfaas.interfaces import Storage
+from mpcsfaas.model import Attempt
+from mpcsfaas.testing.storage_cases.waiting import FOREVER, settled, wakes
+from mpcsfaas.testing.storage_cases.world import Contract, World, case, complete
+
+
+class SharingCases(Contract):
+    """Everything that one instance does, as the other sees it."""
+
+    @case
+    async def test_what_one_does_the_other_sees(self, world: World) -> None:
+        other = await world.open()
+        task, _ = await world.accept(2, group="group")
+        (attempt, second) = await other.claim("other", 10, 10.0)
+        assert attempt.task == task
+        await world.storage.cancel([second.task.id])
+        assert await other.take_cancellations("other") == [second.key]
+        assert await other.finish([complete(attempt)]) == [True]
+        assert await world.storage.get_results([task.id]) == await other.get_results([task.id])
+        assert await world.storage.completions(0) == await other.completions(0)
+        assert await world.storage.statistics() == await other.statistics()
+
+    @case
+    async def test_no_two_instances_claim_the_same_attempt(self, world: World) -> None:
+        other = await world.open()
+        await world.accept(400)
+
+        async def drain(storage: Storage) -> list[Attempt]:
+            claimed: list[Attempt] = []
+            while batch := await storage.claim("dispatcher", 7, 10.0):
+                claimed += batch
+            return claimed
+
+        shares = await asyncio.gather(drain(world.storage), drain(other))
+        keys = [attempt.key for share in shares for attempt in share]
+        assert len(keys) == len(set(keys)) == 400
+
+    @case
+    async def test_a_wait_notices_what_the_other_does(self, world: World) -> None:
+        other = await world.open()
+        await settled(other)
+        await wakes(other.wait_for_work("dispatcher", FOREVER), world.accept)
+        (attempt,) = await other.claim("other", 10, 10.0)
+        await settled(other)
+        await wakes(other.wait_for_work("dispatcher", FOREVER), lambda: world.storage.cancel([attempt.task.id]))
+        latest = await other.latest_completion()
+        attempt = await world.start()
+        await wakes(other.wait_for_completion(latest, FOREVER), lambda: world.storage.finish([complete(attempt)]))
+
+    @case
+    async def test_between_two_waits_what_the_other_does_is_not_missed(self, world: World) -> None:
+        other = await world.open()
+        await settled(other)
+        await world.accept()
+        await other.wait_for_work("dispatcher", FOREVER)
+        await settled(other)
+        (delayed,) = await world.accept(delay=60)
+        await settled(other)
+        world.clock.advance(60)
+        await other.wait_for_work("dispatcher", FOREVER)
+        claimed = await other.claim("dispatcher", 10, 10.0)
+        assert delayed in [attempt.task for attempt in claimed]

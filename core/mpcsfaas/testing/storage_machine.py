@@ -1,0 +1,297 @@
+"""A Hypothesis state machine that drives a storage and an oracle through the same history and compares them.
+
+    class MyMachine(StorageMachine):
+        def make(self, clock): return MyStorage(..., clock)
+        def make_oracle(self, clock): return MemoryStorage("memory://", StorageOptions(), clock)
+
+    TestMyMachine = MyMachine.TestCase
+
+After every step both must give the same answers to every question, and what a storage must never do is checked without
+the oracle: a terminal state changes, attempts are skipped or repeated, two dispatchers hold one attempt.
+"""
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from mpcsfaas.interfaces import Storage
+from mpcsfaas.interfaces.storage import Enqueued, TaskFilter
+from mpcsfaas.model import (
+    Attempt,
+    AttemptKey,
+    AttemptRecord,
+    Budget,
+    Failure,
+    FailureKind,
+    Function,
+    State,
+    Task,
+    TaskOptions,
+    TaskRecord,
+    Transition,
+    new_task_id,
+)
+from mpcsfaas.testing.clock import FakeClock
+from mpcsfaas.testing.storage_cases.world import list_all, make_function
+
+T = TypeVar("T")
+
+LEASE = 10.0
+ALL = 1_000
+FUNCTIONS = [make_function(name) for name in ("first", "second")]
+DISPATCHERS = st.sampled_from(["red", "blue"])
+LABELS = st.sampled_from([frozenset[str](), frozenset({"a"}), frozenset({"a", "b"})])
+OPTIONS = st.builds(
+    TaskOptions,
+    priority=st.integers(-1, 1),
+    delay=st.sampled_from([0.0, 0.0, 5.0]),
+    deadline=st.sampled_from([None, None, 8.0]),
+    ttl=st.sampled_from([0.0, 20.0]),
+    idempotency_key=st.sampled_from([None, None, "key"]),
+    group=st.sampled_from([None, "group"]),
+    labels=st.sampled_from([(), (), ("a",), ("b", "a")]),
+)
+OUTCOMES = st.sampled_from([State.COMPLETED, State.FAILED, State.QUEUED])
+BUDGETS = st.sampled_from(list(Budget))
+
+
+class StorageMachine(RuleBasedStateMachine):
+    """Subclass it, implement `make` and `make_oracle`, and give its `TestCase` to pytest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = FakeClock()
+        self.runner = asyncio.Runner()
+        self.tasks: list[Task] = []
+        self.attempts: list[Attempt] = []
+        self.claimed: set[AttemptKey] = set()
+        self.records: dict[str, TaskRecord] = {}
+
+    @abstractmethod
+    def make(self, clock: Callable[[], float]) -> Storage:
+        """The storage under test, empty and not opened."""
+
+    @abstractmethod
+    def make_oracle(self, clock: Callable[[], float]) -> Storage:
+        """The storage that is right, empty and not opened."""
+
+    @initialize()
+    def open(self) -> None:
+        """Begin with two functions."""
+        self.storage, self.oracle = self.make(self.clock), self.make_oracle(self.clock)
+        self.both(lambda storage: storage.open())
+        for function in FUNCTIONS:
+            self.put_function(function)
+
+    def teardown(self) -> None:
+        """Let go of both storages."""
+        try:
+            if hasattr(self, "storage"):
+                self.both(lambda storage: storage.close())
+        finally:
+            self.runner.close()
+
+    def both(self, act: Callable[[Storage], Awaitable[T]], order: Callable[[T], Any] = lambda answer: answer) -> T:
+        """Do the same to the storage and to the oracle; their answers, put in `order`, must be equal."""
+        answer, expected = self.run(act(self.storage)), self.run(act(self.oracle))
+        assert order(answer) == order(expected), f"the storage says {answer}, the oracle {expected}"
+        return answer
+
+    def run(self, awaitable: Awaitable[T]) -> T:
+        """Run to the end."""
+
+        async def wait() -> T:
+            return await awaitable
+
+        return self.runner.run(wait())
+
+    @rule(seconds=st.sampled_from([0.25, 5.0, LEASE, 25.0]))
+    def pass_time(self, seconds: float) -> None:
+        """Let leases lapse, delays end, deadlines pass and results expire."""
+        self.clock.advance(seconds)
+
+    # Acceptance
+
+    @rule(options=st.lists(OPTIONS, min_size=1, max_size=4), function=st.sampled_from(FUNCTIONS))
+    def enqueue(self, options: list[TaskOptions], function: Function) -> None:
+        """Offer new tasks."""
+        self._enqueue(
+            [Task(new_task_id(), function.id, b"arguments", "dill", self.clock(), option) for option in options]
+        )
+
+    @precondition(lambda self: self.tasks)
+    @rule(data=st.data())
+    def enqueue_again(self, data: st.DataObject) -> None:
+        """Offer a task that was offered before, twice."""
+        task = data.draw(st.sampled_from(self.tasks))
+        self._enqueue([task, task])
+
+    def _enqueue(self, tasks: list[Task]) -> None:
+        answers: list[Enqueued] = self.both(lambda storage: storage.enqueue(tasks))
+        assert len(answers) == len(tasks)
+        self.tasks += [task for task in tasks if task not in self.tasks]
+
+    @rule(function=st.sampled_from(FUNCTIONS))
+    def delete_function(self, function: Function) -> None:
+        """Refuse its tasks from now on."""
+        self.both(lambda storage: storage.delete_function(function.id))
+
+    @rule(function=st.sampled_from(FUNCTIONS))
+    def put_function(self, function: Function) -> None:
+        """Accept its tasks from now on."""
+        self.both(lambda storage: storage.put_function(function))
+
+    # Claims
+
+    @rule(dispatcher=DISPATCHERS, limit=st.integers(0, 5), labels=st.lists(LABELS, max_size=2))
+    def claim(self, dispatcher: str, limit: int, labels: list[frozenset[str]]) -> None:
+        """Claim by labels."""
+        self._started(self.both(lambda storage: storage.claim(dispatcher, limit, LEASE, labels)))
+
+    @rule(dispatcher=DISPATCHERS)
+    def claim_plain(self, dispatcher: str) -> None:
+        """Claim what has no labels."""
+        self._started(self.both(lambda storage: storage.claim(dispatcher, 3, LEASE)))
+
+    @rule(dispatcher=DISPATCHERS, default=st.sampled_from([None, 6.0]))
+    def claim_overdue(self, dispatcher: str, default: float | None) -> None:
+        """Claim what is past its deadline."""
+        self._started(self.both(lambda storage: storage.claim_overdue(dispatcher, ALL, LEASE, default), order=_by_task))
+
+    @rule(dispatcher=DISPATCHERS)
+    def claim_lapsed(self, dispatcher: str) -> None:
+        """Take over what nobody renewed."""
+        taken = self.both(lambda storage: storage.claim_lapsed(dispatcher, ALL, LEASE), order=_by_task)
+        assert {attempt.key for attempt in taken} <= self.claimed
+
+    def _started(self, attempts: list[Attempt]) -> None:
+        keys = [attempt.key for attempt in attempts]
+        assert len(set(keys)) == len(keys), "one claim gave an attempt twice"
+        assert not self.claimed.intersection(keys), "two claims gave the same attempt"
+        self.claimed.update(keys)
+        self.attempts += attempts
+
+    @rule(dispatcher=DISPATCHERS)
+    def renew(self, dispatcher: str) -> None:
+        """Renew everything that was ever claimed."""
+        self._renew(dispatcher)
+
+    def _renew(self, dispatcher: str) -> set[AttemptKey]:
+        keys = [attempt.key for attempt in self.attempts]
+        lost = self.both(lambda storage: storage.renew(dispatcher, keys, LEASE), order=sorted)
+        return set(keys).difference(lost)
+
+    @rule()
+    def renew_by_all(self) -> None:
+        """No attempt has two holders."""
+        assert not self._renew("red") & self._renew("blue"), "two dispatchers hold the same attempt"
+
+    # Ends
+
+    @precondition(lambda self: self.attempts)
+    @rule(data=st.data(), outcomes=st.lists(st.tuples(OUTCOMES, BUDGETS), min_size=1, max_size=3))
+    def finish(self, data: st.DataObject, outcomes: list[tuple[State, Budget]]) -> None:
+        """Report on attempts, old or new, the same one twice or not."""
+        drawn = [(data.draw(st.sampled_from(self.attempts)), *outcome) for outcome in outcomes]
+        transitions = [self._transition(attempt, to, budget) for attempt, to, budget in drawn]
+        self.both(lambda storage: storage.finish(transitions))
+
+    @precondition(lambda self: self.attempts)
+    @rule(to=OUTCOMES)
+    def finish_latest(self, to: State) -> None:
+        """Report on the attempt claimed last."""
+        transition = self._transition(self.attempts[-1], to, Budget.RETRY)
+        self.both(lambda storage: storage.finish([transition]))
+
+    def _transition(self, attempt: Attempt, to: State, budget: Budget) -> Transition:
+        failure = Failure(FailureKind.CRASHED, "signal 9") if to is State.FAILED else None
+        record = AttemptRecord(attempt.number, "worker", attempt.claimed_at, failure=failure)
+        value = str(attempt.key).encode() if to is State.COMPLETED else b""
+        ready_at = self.clock() + 5 if budget is Budget.RETRY else 0.0
+        return Transition(attempt.key, to, record, value, failure, "out", "err", ready_at, budget)
+
+    @precondition(lambda self: self.tasks)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """Cancel some tasks, one of them perhaps twice, and one that never was."""
+        drawn = data.draw(st.lists(st.sampled_from(self.tasks), min_size=1, max_size=3))
+        self.both(lambda storage: storage.cancel([*(task.id for task in drawn), "unknown"]))
+
+    @rule(dispatcher=DISPATCHERS)
+    def take_cancellations(self, dispatcher: str) -> None:
+        """Each is told once."""
+        self.both(lambda storage: storage.take_cancellations(dispatcher), order=sorted)
+
+    @rule()
+    def expire(self) -> None:
+        """Drop old results, and forget older ones."""
+        self.both(lambda storage: storage.expire(ALL))
+
+    # What must hold after every step
+
+    @invariant()
+    def every_answer_is_the_oracles(self) -> None:
+        """All that can be read."""
+        if not hasattr(self, "storage"):
+            return
+        ids = [task.id for task in self.tasks]
+        self.both(lambda storage: storage.get_tasks(ids), order=_without_expired_details)
+        self.both(lambda storage: storage.get_results(ids), order=_without_expired_details)
+        self.both(lambda storage: storage.statistics())
+        self.both(lambda storage: _logs(storage, ids))
+        self.both(lambda storage: _listing(storage))
+        self.both(lambda storage: _feed(storage))
+
+    @invariant()
+    def no_task_moves_as_it_must_not(self) -> None:
+        """Terminal states stay, attempts grow one by one, nothing accepted is lost before it expires."""
+        if not hasattr(self, "storage"):
+            return
+        ids = [task.id for task in self.tasks]
+        present = {record.id: record for record in self.run(self.storage.get_tasks(ids)) if record}
+        for task_id, before in self.records.items():
+            after = present.get(task_id)
+            if after is None:
+                assert before.expired, f"task {task_id} is lost"
+                self.claimed = {key for key in self.claimed if key.task_id != task_id}
+            else:
+                _check_step(before, after)
+        self.records = present
+
+
+def _check_step(before: TaskRecord, after: TaskRecord) -> None:
+    assert not before.state.is_terminal or after.state is before.state, f"{before.state} became {after.state}"
+    assert after.attempt - before.attempt in (0, 1), f"attempt {before.attempt} became {after.attempt}"
+    assert after.history[: len(before.history)] == before.history or after.expired, "history was rewritten"
+
+
+def _by_task(attempts: list[Attempt]) -> list[Attempt]:
+    return sorted(attempts, key=lambda attempt: attempt.task.id)
+
+
+def _without_expired_details(answers: list[Any]) -> list[object]:
+    """What is left of an expired task, beside its state, is the storage's own choice."""
+    return [(answer.state, True) if answer and answer.expired else answer for answer in answers]
+
+
+async def _logs(storage: Storage, ids: list[str]) -> list[object]:
+    return [await storage.get_logs(task_id) for task_id in ids]
+
+
+async def _listing(storage: Storage) -> list[list[str]]:
+    filters = [TaskFilter(), *(TaskFilter(state) for state in State)]
+    filters += [TaskFilter(function_id=FUNCTIONS[0].id), TaskFilter(State.QUEUED, FUNCTIONS[1].id, "group")]
+    return [[record.id for record in await list_all(storage, criteria, limit=3)] for criteria in filters]
+
+
+async def _feed(storage: Storage) -> list[list[tuple[str, str | None, State]]]:
+    feeds = [await storage.completions(0, group=group) for group in (None, "group")]
+    for feed in feeds:
+        sequences = [item.sequence for item in feed]
+        assert sequences == sorted(set(sequences)), "the feed is out of order"
+        assert not feed or feed[-1].sequence <= await storage.latest_completion()
+    return [[(item.task_id, item.group, item.state) for item in feed] for feed in feeds]
