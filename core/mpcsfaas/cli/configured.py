@@ -13,7 +13,8 @@ import typer
 from pydantic import BaseModel, ByteSize
 from rich.markup import escape
 
-from mpcsfaas.plugins import Kind, Plugin, Plugins
+from mpcsfaas.errors import MpcsfaasError
+from mpcsfaas.plugins import EXCLUSIVE_KINDS, Kind, Plugin, Plugins
 from mpcsfaas.settings import Configuration, Flags, Settings, flag_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -80,7 +81,9 @@ def default_text(model: type[BaseModel], name: str) -> str:
     default = getattr(model(), name)
     if isinstance(default, ByteSize):
         return default.human_readable()
-    return "" if default in (None, ()) else str(default)
+    if isinstance(default, tuple):
+        return ",".join(map(str, default))
+    return "" if default is None else str(default)
 
 
 def configured(*settings: str, kinds: Sequence[Kind] = ()) -> Callable[[Function], Function]:
@@ -99,12 +102,15 @@ def configured(*settings: str, kinds: Sequence[Kind] = ()) -> Callable[[Function
     return mark
 
 
-def bind(function: Callable[..., Any], arguments: Sequence[str]) -> Callable[..., Any]:
-    """The command that typer is to run for this command line. A function that is not `configured` is that itself."""
+def bind(function: Callable[..., Any], arguments: Sequence[str] | None) -> Callable[..., Any]:
+    """The command that typer is to run for this command line. A function that is not `configured` is that itself.
+
+    Without a command line, it is only to be listed, and has no flags of plugins.
+    """
     wanted = getattr(function, "wanted", None)
     if wanted is None:
         return function
-    flags = list(_flags(wanted, arguments))
+    flags = [*_setting_flags(wanted), *_option_flags(wanted, _used_plugins(wanted, arguments))]
 
     def command(config: Path | None, **given: Any) -> Any:
         values = {flag.key: given.pop(flag.parameter_name) for flag in flags}
@@ -124,11 +130,14 @@ def _setup(config: Path | None, flags: Sequence[_Flag], values: Mapping[str, Any
     return Setup(configuration.settings, Plugins.select(configuration.settings.plugins, configuration.options))
 
 
-def _flags(wanted: _Wanted, arguments: Sequence[str]) -> Iterator[_Flag]:
+def _setting_flags(wanted: _Wanted) -> Iterator[_Flag]:
     for name in wanted.settings:
         yield _Flag(name, SPELLINGS.get(name, (flag_of(name),)), Settings, "Settings")
-    taken = {flag for name in wanted.settings for flag in SPELLINGS.get(name, (flag_of(name),))}
-    for plugin in _used_plugins(wanted, arguments):
+
+
+def _option_flags(wanted: _Wanted, plugins: Sequence[Plugin]) -> Iterator[_Flag]:
+    taken = {name for flag in _setting_flags(wanted) for name in flag.names}
+    for plugin in plugins:
         for option in plugin.options.model_fields:
             key = f"{plugin.name}.{option}"
             short = STRATEGY_SPELLINGS.get(option, ()) if plugin.kind is Kind.STRATEGY else ()
@@ -136,13 +145,24 @@ def _flags(wanted: _Wanted, arguments: Sequence[str]) -> Iterator[_Flag]:
             yield _Flag(key, names, plugin.options, f"Options of {plugin.name} ({plugin.kind})")
 
 
-def _used_plugins(wanted: _Wanted, arguments: Sequence[str]) -> list[Plugin]:
+def _used_plugins(wanted: _Wanted, arguments: Sequence[str] | None) -> list[Plugin]:
+    if arguments is None:
+        return []
+    try:
+        return _selected_plugins(wanted, arguments)
+    except MpcsfaasError:
+        if "--help" in arguments:
+            return []  # Help is what one needs when settings are wrong.
+        raise
+
+
+def _selected_plugins(wanted: _Wanted, arguments: Sequence[str]) -> list[Plugin]:
     named = {"plugins": _values_of(arguments, "--plugin", "-m"), "storage": _values_of(arguments, "--storage")[-1:]}
     flags = Flags({key: values[0] if key == "storage" else values for key, values in named.items() if values})
     config = _values_of(arguments, "--config")[-1:]
     settings = Configuration.read(flags, Path(config[0]) if config else None).settings
     plugins = Plugins.select(settings.plugins)
-    used = [plugins.plugin(kind) for kind in wanted.kinds if kind in (Kind.STRATEGY, Kind.DETECTOR)]
+    used = [plugins.plugin(kind) for kind in wanted.kinds if kind in EXCLUSIVE_KINDS]
     return [*used, plugins.storage_plugin(settings.storage)] if Kind.STORAGE in wanted.kinds else used
 
 

@@ -35,7 +35,8 @@ class RootGroup(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command with this name, or None. An installed plugin that is called like it is asked too."""
         app = import_module(COMMANDS[cmd_name]).app if cmd_name in COMMANDS else _plugins_app(cmd_name)
-        return _command(app, cmd_name, ctx.obj or [])
+        is_asked_for = cmd_name in (ctx.obj or [])
+        return _command(app, cmd_name, ctx.obj if is_asked_for else None)
 
 
 root = typer.Typer(cls=RootGroup, no_args_is_help=True)
@@ -85,7 +86,7 @@ def _name(info: CommandInfo) -> str:
     return info.name or get_command_name(getattr(info.callback, "__name__", ""))
 
 
-def _command(app: typer.Typer, name: str, arguments: Sequence[str]) -> Any:
+def _command(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> Any:
     for info in app.registered_commands:
         if _name(info) == name:
             return _single(info, arguments)
@@ -97,7 +98,7 @@ def _command(app: typer.Typer, name: str, arguments: Sequence[str]) -> Any:
     return None
 
 
-def _single(info: CommandInfo, arguments: Sequence[str]) -> Any:
+def _single(info: CommandInfo, arguments: Sequence[str] | None) -> Any:
     bound = copy(info)
     bound.name = _name(info)
     bound.callback = bind(info.callback, arguments) if info.callback else None

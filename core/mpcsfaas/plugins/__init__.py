@@ -7,9 +7,10 @@ from mpcsfaas.plugins.catalogue import PluginInfo, catalogue
 from mpcsfaas.plugins.discovery import Registration, did_you_mean, find, installed_names, registrations
 from mpcsfaas.plugins.hooks import Kind
 from mpcsfaas.plugins.loading import Plugin, load
-from mpcsfaas.plugins.selection import OptionsSource, Plugins, load_serializer
+from mpcsfaas.plugins.selection import EXCLUSIVE_KINDS, OptionsSource, Plugins, load_serializer
 
 __all__ = [
+    "EXCLUSIVE_KINDS",
     "Kind",
     "OptionsSource",
     "Plugin",

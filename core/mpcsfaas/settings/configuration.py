@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 from pydantic.fields import FieldInfo
 
 from mpcsfaas.errors import SettingsError
@@ -80,8 +80,9 @@ def read_document(config: Path | None) -> Document:
 
 
 def _words(value: Any, field: FieldInfo) -> Any:
-    """What is wanted as a tuple may be written as words with commas between them, too."""
-    if get_origin(field.annotation) is not tuple or not isinstance(value, str | list | tuple):
+    """What is wanted as a tuple may be written as words with commas, too, unless the field splits words its own way."""
+    own_way = any(isinstance(rule, BeforeValidator) for rule in field.metadata)
+    if own_way or get_origin(field.annotation) is not tuple or not isinstance(value, str | list):
         return value
     parts = [value] if isinstance(value, str) else value
     return [word for part in parts for word in (_split(part) if isinstance(part, str) else [part])]
