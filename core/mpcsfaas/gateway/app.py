@@ -1,0 +1,58 @@
+"""The gateway as an ASGI application."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from mpcsfaas import __version__
+from mpcsfaas.gateway import openapi, problems
+from mpcsfaas.gateway.context import Gateway
+from mpcsfaas.gateway.guard import Guard, HostNames
+from mpcsfaas.gateway.routes import classic, functions, groups, platform, results, tasks
+from mpcsfaas.gateway.settings import GatewaySettings
+from mpcsfaas.interfaces import Serializer, Storage
+
+DESCRIPTION = """
+Register Python functions, execute them on workers, fetch the results. Bodies are JSON or, under `/v1`, msgpack
+(`application/x-msgpack`), in which binary fields are bytes rather than base64 text. Errors are RFC 9457 problems.
+"""
+
+Surroundings = Callable[[], AbstractAsyncContextManager[None]]
+
+
+def create_app(
+    storage: Storage,
+    serializers: Sequence[Serializer],
+    settings: GatewaySettings,
+    surroundings: Surroundings = nullcontext,
+) -> FastAPI:
+    """A gateway over `storage`, which the caller opens before the first request and closes after the last.
+
+    `surroundings` is entered at the application's start and left at its end, for a server that knows no other place to
+    open and close a storage.
+    """
+    gateway = Gateway.build(storage, serializers, settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with surroundings():
+            yield
+            await gateway.hub.close()
+
+    app = FastAPIOffline(
+        title="MPCSFaaS",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.gateway = gateway
+    problems.install(app)
+    app.add_middleware(Guard, hosts=HostNames(settings.allowed_hosts), max_body=settings.max_body)
+    for subject in (tasks, results, groups, functions, classic, platform):
+        app.include_router(subject.router)
+    openapi.document(app)
+    return app

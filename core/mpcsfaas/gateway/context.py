@@ -1,0 +1,82 @@
+"""What the routes of one gateway share."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import Request
+
+from mpcsfaas.gateway import problems
+from mpcsfaas.gateway.coalescer import Coalescer
+from mpcsfaas.gateway.completions import Hub
+from mpcsfaas.gateway.settings import GatewaySettings
+from mpcsfaas.interfaces import Serializer, Storage
+from mpcsfaas.interfaces.storage import Enqueued
+from mpcsfaas.model import Task, TaskResult
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """One gateway's parts."""
+
+    storage: Storage
+    serializers: dict[str, Serializer]
+    settings: GatewaySettings
+    hub: Hub
+    enqueue: Coalescer[Task, Enqueued]
+    results: Coalescer[str, TaskResult | None]
+
+    @classmethod
+    def build(cls, storage: Storage, serializers: Sequence[Serializer], settings: GatewaySettings) -> "Gateway":
+        """A gateway over an open storage."""
+        return cls(
+            storage=storage,
+            serializers={serializer.name: serializer for serializer in serializers},
+            settings=settings,
+            hub=Hub(storage),
+            enqueue=Coalescer(storage.enqueue),
+            results=Coalescer(storage.get_results),
+        )
+
+    def serializer(self, name: str) -> Serializer:
+        """A serializer by its name. Raises a 400 `Problem`."""
+        try:
+            return self.serializers[name]
+        except KeyError:
+            raise problems.unknown_serializer(name, list(self.serializers)) from None
+
+    async def outcome(self, task_id: str) -> TaskResult:
+        """A task's state and what is left of its outcome. Raises a 404 `Problem`."""
+        (result,) = await self.results.submit([task_id])
+        if result is None:
+            raise problems.unknown_task(task_id)
+        return result
+
+    async def result(self, task_id: str) -> TaskResult:
+        """As `outcome`, but once the result is gone that is a 410 `Problem`."""
+        result = await self.outcome(task_id)
+        if result.expired:
+            raise problems.result_expired(task_id)
+        return result
+
+    async def result_within(self, task_id: str, seconds: float) -> TaskResult:
+        """As `result`, after waiting up to `seconds` for the task's end."""
+        if not seconds:
+            return await self.result(task_id)
+        with self.hub.watch(task_id) as ended:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self.hub.following()
+                    result = await self.result(task_id)
+                    if result.state.is_terminal:
+                        return result
+                    await ended.wait()
+            except TimeoutError:
+                pass
+        return await self.result(task_id)
+
+
+def gateway_of(request: Request) -> Gateway:
+    """The gateway that serves a request."""
+    return cast(Gateway, request.app.state.gateway)

@@ -1,0 +1,108 @@
+"""What every request must pass before it reaches a route, and what catches whatever a route lets through.
+
+The Host header and the content type of writes are demanded so that no web page can reach a gateway on its reader's
+machine: DNS rebinding gives itself away by the name, and a page cannot send JSON elsewhere without asking (CORS).
+"""
+
+import ipaddress
+import socket
+from collections.abc import Iterable
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mpcsfaas.gateway import problems
+from mpcsfaas.gateway.bodies import MEDIA_TYPES, media_type
+
+WRITES = frozenset({"POST", "PUT", "PATCH"})
+ANY_HOST = "*"
+
+
+class HostNames:
+    """The names by which a gateway may be addressed.
+
+    These are localhost, this machine's name, loopback addresses, the address that the connection came in on, and
+    whatever else is allowed.
+    """
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        self._names = {"localhost", socket.gethostname().lower(), *(name.lower() for name in allowed)}
+
+    def allow(self, host_header: str, local_address: str) -> bool:
+        """True if a request with this Host header is meant for this gateway."""
+        if ANY_HOST in self._names:
+            return True
+        name = _without_port(host_header).lower()
+        return name in self._names or name == local_address or _is_loopback(name)
+
+
+class Guard:
+    """ASGI middleware: Host, content type and size of requests; unexpected errors."""
+
+    def __init__(self, app: ASGIApp, hosts: HostNames, max_body: int) -> None:
+        self._app = app
+        self._hosts = hosts
+        self._max_body = max_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it with a problem."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def noting_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, self._admit(scope, receive), noting_send)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            problem = problems.problem_of(error)
+            if started:
+                raise
+            await problem.response()(scope, receive, send)
+
+    def _admit(self, scope: Scope, receive: Receive) -> Receive:
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
+        if not self._hosts.allow(host, (scope.get("server") or ("",))[0]):
+            raise problems.misdirected(host)
+        if scope["method"] not in WRITES:
+            return receive
+        content_type = media_type(headers.get("content-type", ""))
+        if content_type not in MEDIA_TYPES:
+            raise problems.unsupported_media_type(content_type, MEDIA_TYPES)
+        if int(headers.get("content-length", 0)) > self._max_body:
+            raise problems.too_large("request body", self._max_body)
+        return self._limited(receive)
+
+    def _limited(self, receive: Receive) -> Receive:
+        size = 0
+
+        async def limited_receive() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._max_body:
+                raise problems.too_large("request body", self._max_body)
+            return message
+
+        return limited_receive
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def _is_loopback(name: str) -> bool:
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

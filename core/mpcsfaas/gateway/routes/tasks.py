@@ -1,0 +1,168 @@
+"""Executing functions: submitting, looking at and cancelling tasks."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from msgspec import Raw
+
+from mpcsfaas.errors import SerializationError, StorageUnavailable
+from mpcsfaas.gateway import problems
+from mpcsfaas.gateway.bodies import BodyReader, media_type, respond, wants_msgpack
+from mpcsfaas.gateway.context import Gateway, gateway_of
+from mpcsfaas.gateway.openapi import READ_ERRORS, WRITE_ERRORS, answer, errors, request_body
+from mpcsfaas.gateway.parameters import WAIT, wait_of
+from mpcsfaas.gateway.routes.functions import Cursor, Limit
+from mpcsfaas.gateway.schemas import (
+    AcceptedTask,
+    BatchAnswer,
+    CancelAnswer,
+    CancelRequest,
+    RefusedTask,
+    ResultAnswer,
+    TaskAnswer,
+    TaskBatch,
+    TaskPage,
+    TaskRequest,
+    TaskState,
+)
+from mpcsfaas.gateway.submission import accept, build_task, describe
+from mpcsfaas.interfaces.storage import EnqueueStatus, TaskFilter
+from mpcsfaas.model import State, Task, TaskResult
+
+TASK = BodyReader(TaskRequest)
+BATCH = BodyReader(TaskBatch)
+CANCEL = BodyReader(CancelRequest)
+
+router = APIRouter(tags=["tasks"])
+
+
+@router.post(
+    "/v1/tasks",
+    status_code=202,
+    openapi_extra={"parameters": [WAIT], **request_body(TaskRequest)},
+    responses={
+        202: answer(AcceptedTask, "Accepted; see Location."),
+        200: answer(ResultAnswer, "With `wait`: the task has ended."),
+        **errors(404, 410, 429, *WRITE_ERRORS),
+    },
+)
+async def submit_task(request: Request) -> Response:
+    """Execute a function. With `wait`, the result comes at once if it is there in time."""
+    gateway = gateway_of(request)
+    seconds = wait_of(request)
+    accepted = await accept(gateway, build_task(gateway, await TASK.read(request)))
+    headers = {"Location": f"/v1/tasks/{accepted.id}"}
+    result = await _result_if_ended(gateway, accepted.id, seconds) if seconds else None
+    if result is None:
+        return respond(request, accepted, 202, headers)
+    return respond(request, ResultAnswer.of(result, wants_msgpack(request)), 200, headers)
+
+
+async def _result_if_ended(gateway: Gateway, task_id: str, seconds: float) -> TaskResult | None:
+    try:
+        result = await gateway.result_within(task_id, seconds)
+    except (StorageUnavailable, problems.Problem) as error:
+        # The task is accepted all the same, and an error would say that it is not.
+        if isinstance(error, problems.Problem) and error.status_code != 503:
+            raise
+        return None
+    return result if result.state.is_terminal else None
+
+
+@router.post(
+    "/v1/tasks:batch",
+    openapi_extra=request_body(TaskBatch),
+    responses={
+        200: answer(BatchAnswer, "One result per item, in order."),
+        **errors(429, *WRITE_ERRORS),
+    },
+)
+async def submit_batch(request: Request) -> Response:
+    """Execute many functions. A bad item is refused by itself; the others are accepted."""
+    gateway = gateway_of(request)
+    batch = await BATCH.read(request)
+    content_type = media_type(request.headers["content-type"])
+    built = [_build(gateway, item, content_type) for item in batch.tasks]
+    accepted = iter(await _accept_all(gateway, [item for item in built if isinstance(item, Task)]))
+    results = [next(accepted) if isinstance(item, Task) else item for item in built]
+    return respond(request, BatchAnswer(results))
+
+
+def _build(gateway: Gateway, item: Raw, content_type: str) -> Task | RefusedTask:
+    try:
+        return build_task(gateway, TASK.decode(item, content_type))
+    except (problems.Problem, SerializationError) as error:
+        return RefusedTask(problems.problem_of(error).body)
+
+
+async def _accept_all(gateway: Gateway, tasks: list[Task]) -> list[AcceptedTask | RefusedTask]:
+    enqueued = await gateway.storage.enqueue(tasks) if tasks else []
+    answers: list[AcceptedTask | RefusedTask] = list(await describe(gateway, enqueued))
+    for index, item in enumerate(enqueued):
+        if item.status is EnqueueStatus.UNKNOWN_FUNCTION:
+            answers[index] = RefusedTask(problems.unknown_function(tasks[index].function_id).body)
+    return answers
+
+
+@router.get(
+    "/v1/tasks",
+    responses={
+        200: answer(TaskPage, "A page of tasks."),
+        **errors(*READ_ERRORS),
+    },
+)
+async def list_tasks(
+    request: Request,
+    state: State | None = None,
+    function: UUID | None = None,
+    group: Annotated[str | None, Query(min_length=1, max_length=255)] = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Response:
+    """List tasks, newest first."""
+    criteria = TaskFilter(state, str(function) if function else None, group)
+    try:
+        page = await gateway_of(request).storage.list_tasks(criteria, cursor, limit)
+    except ValueError as error:
+        raise problems.invalid_field(["query", "cursor"], str(error)) from None
+    return respond(request, TaskPage([TaskAnswer.of(record) for record in page.items], page.cursor))
+
+
+@router.get(
+    "/v1/tasks/{task_id}",
+    responses={200: answer(TaskAnswer, "The task."), **errors(404, *READ_ERRORS)},
+)
+async def get_task(request: Request, task_id: UUID) -> Response:
+    """Describe one task."""
+    (record,) = await gateway_of(request).storage.get_tasks([str(task_id)])
+    if record is None:
+        raise problems.unknown_task(str(task_id))
+    return respond(request, TaskAnswer.of(record))
+
+
+@router.delete(
+    "/v1/tasks/{task_id}",
+    responses={200: answer(TaskState, "The state afterwards."), **errors(404, *READ_ERRORS)},
+)
+async def cancel_task(request: Request, task_id: UUID) -> Response:
+    """Cancel a task. One that has ended stays as it is."""
+    (state,) = await gateway_of(request).storage.cancel([str(task_id)])
+    if state is None:
+        raise problems.unknown_task(str(task_id))
+    return respond(request, TaskState(str(task_id), state))
+
+
+@router.post(
+    "/v1/tasks:cancel",
+    openapi_extra=request_body(CancelRequest),
+    responses={
+        200: answer(CancelAnswer, "Each task's state afterwards."),
+        **errors(*WRITE_ERRORS),
+    },
+)
+async def cancel_tasks(request: Request) -> Response:
+    """Cancel many tasks."""
+    ids = [str(task_id) for task_id in (await CANCEL.read(request)).ids]
+    states = await gateway_of(request).storage.cancel(ids)
+    return respond(request, CancelAnswer([TaskState(*pair) for pair in zip(ids, states, strict=True)]))

@@ -1,0 +1,26 @@
+"""What an operator can set on a gateway."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MEBIBYTE = 1024 * 1024
+
+
+class GatewaySettings(BaseModel):
+    """Limits and names of one gateway. Sizes in bytes, durations in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_body: int = Field(default=256 * MEBIBYTE, ge=1, description="Largest request body, in bytes.")
+    max_payload: int = Field(
+        default=64 * MEBIBYTE, ge=1, description="Largest serialised function or argument list, in bytes."
+    )
+    default_deadline: float | None = Field(
+        default=None, gt=0, description="Deadline of tasks that have none of their own, in seconds from acceptance."
+    )
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Names, beside localhost and this machine's, by which clients may address the gateway; * for any.",
+    )
+    stream_heartbeat: float = Field(
+        default=10.0, gt=0, description="Seconds of silence after which a stream sends a sign of life."
+    )

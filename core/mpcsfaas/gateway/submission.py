@@ -1,0 +1,95 @@
+"""From a request to an accepted task."""
+
+from collections.abc import Sequence
+
+from msgspec import UNSET
+
+from mpcsfaas.gateway import problems
+from mpcsfaas.gateway.context import Gateway
+from mpcsfaas.gateway.schemas import AcceptedTask, TaskRequest
+from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus
+from mpcsfaas.model import State, Task, TaskOptions, new_task_id
+
+DEFAULT_SERIALIZER = "dill"
+PLAIN_SERIALIZER = "json"
+
+
+def build_task(gateway: Gateway, request: TaskRequest) -> Task:
+    """The task that is asked for, its payload checked. Raises `Problem` or `InvalidPayload`."""
+    serializer, payload = _arguments(gateway, request)
+    return Task(
+        id=str(request.task_id) if request.task_id else new_task_id(),
+        function_id=str(request.function_id),
+        payload=payload,
+        serializer=serializer,
+        created_at=gateway.storage.clock(),
+        options=_options(gateway, request),
+    )
+
+
+def check_size(gateway: Gateway, payload: bytes) -> None:
+    """Raises a 413 `Problem` for a payload over the limit."""
+    if len(payload) > gateway.settings.max_payload:
+        raise problems.too_large("payload", gateway.settings.max_payload)
+
+
+def check_call(gateway: Gateway, serializer: str, payload: bytes) -> None:
+    """Raises `Problem` or `InvalidPayload` if a task cannot have this payload."""
+    check_size(gateway, payload)
+    gateway.serializer(serializer).check_quick(payload)
+
+
+async def accept(gateway: Gateway, task: Task) -> AcceptedTask:
+    """Enqueue one task, together with others that arrive just now. Raises a 404 `Problem`, `StorageError`."""
+    (enqueued,) = await gateway.enqueue.submit([task])
+    if enqueued.status is EnqueueStatus.UNKNOWN_FUNCTION:
+        raise problems.unknown_function(task.function_id)
+    (answer,) = await describe(gateway, [enqueued])
+    return answer
+
+
+async def describe(gateway: Gateway, enqueued: Sequence[Enqueued]) -> list[AcceptedTask]:
+    """What to say about tasks that are in the storage now; only duplicates can be further than QUEUED."""
+    duplicates = [item.task_id for item in enqueued if item.status is EnqueueStatus.DUPLICATE]
+    records = await gateway.storage.get_tasks(duplicates) if duplicates else []
+    states = {record.id: record.state for record in records if record}
+    return [
+        AcceptedTask(item.task_id, states.get(item.task_id, State.QUEUED), item.status is EnqueueStatus.DUPLICATE)
+        for item in enqueued
+    ]
+
+
+def _arguments(gateway: Gateway, request: TaskRequest) -> tuple[str, bytes]:
+    if request.payload is UNSET:
+        return PLAIN_SERIALIZER, _plain_arguments(gateway, request)
+    if request.args is not UNSET or request.kwargs is not UNSET:
+        raise problems.invalid_field(["body", "payload"], "Give either payload, or args and kwargs")
+    serializer = DEFAULT_SERIALIZER if request.serializer is UNSET else request.serializer
+    check_call(gateway, serializer, request.payload)
+    return serializer, request.payload
+
+
+def _plain_arguments(gateway: Gateway, request: TaskRequest) -> bytes:
+    if request.serializer is not UNSET:
+        raise problems.invalid_field(["body", "payload"], "A serializer is given, but no payload")
+    args = () if request.args is UNSET else tuple(request.args)
+    kwargs = {} if request.kwargs is UNSET else request.kwargs
+    payload = gateway.serializer(PLAIN_SERIALIZER).dumps_call(args, kwargs)
+    check_size(gateway, payload)
+    return payload
+
+
+def _options(gateway: Gateway, request: TaskRequest) -> TaskOptions:
+    return TaskOptions(
+        max_retries=request.max_retries,
+        retry_delay=request.retry_delay,
+        max_redeliveries=request.max_redeliveries,
+        timeout=request.timeout,
+        deadline=request.deadline or gateway.settings.default_deadline,
+        priority=request.priority,
+        delay=request.delay,
+        idempotency_key=request.idempotency_key,
+        ttl=request.ttl,
+        group=request.group,
+        labels=tuple(request.labels),
+    )
