@@ -18,6 +18,6 @@ def platform(shared_folder: Path) -> Iterator[PlatformProcess]:
     importable = shared_folder / "importable"
     importable.mkdir()
     (importable / "tests.py").write_text("def double(x):\n    return 2 * x\n")
-    arguments = ["-w", "2", "--local-path", str(importable)]
+    arguments = ["-w", "2", "--path", str(importable)]
     with PlatformProcess(shared_folder, *arguments) as running:
         yield running

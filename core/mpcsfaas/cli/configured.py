@@ -21,7 +21,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 SPELLINGS: Mapping[str, tuple[str, ...]] = {"plugins": ("--plugin", "-m"), "port": ("--port", "-p")}
 """Settings with flags that are not made of their key alone."""
-STRATEGY_SPELLINGS: Mapping[str, tuple[str, ...]] = {"workers": ("--workers", "-w"), "port": ("--port", "-p")}
+STRATEGY_SPELLINGS: Mapping[str, tuple[str, ...]] = {
+    "workers": ("--workers", "-w"),
+    "port": ("--port", "-p"),
+    "path": ("--path",),
+}
 """Options of whichever strategy is used that have flags without its name too."""
 CONFIG_OPTION = typer.Option("--config", help="Settings file to read instead of mpcsfaas.toml.", show_default=False)
 
