@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from itertools import islice
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 MAX_PARTS = 1000
 """How many parts of one container are tried."""
@@ -15,18 +15,21 @@ Parts = Iterator[tuple[str, Any]]
 """What a value is made of, each with the name of its place."""
 
 
+class _Refused(NamedTuple):
+    """A part that could not be serialised, why, and where it is, outermost first."""
+
+    value: Any
+    error: Exception
+    way: tuple[str, ...] = ()
+
+
 def describe_refusal(
     value: Any, error: Exception, dumps: Callable[[Any], object], parts_of: Callable[[Any], Parts]
 ) -> str:
     """Name the innermost part of `value` that `dumps` refuses, the way to it, and why. A best effort, for messages."""
-    way: list[str] = []
-    seen = {id(value)}
-    while (
-        not _is_too_deep(error) and len(way) < MAX_DEPTH and (refused := _first_refused(dumps, parts_of(value), seen))
-    ):
-        place, value, error = refused
-        way.append(place)
-    return f"{' in '.join([_kind(value), *reversed(way)])}: {reason_of(error)}."
+    root = _Refused(value, error)
+    culprit = root if _is_too_deep(error) else _Search(dumps, parts_of).innermost(root) or root
+    return f"{' in '.join([_kind(culprit.value), *reversed(culprit.way)])}: {reason_of(culprit.error)}."
 
 
 def reason_of(error: Exception) -> str:
@@ -40,16 +43,31 @@ def _is_too_deep(error: BaseException) -> bool:
     return isinstance(error, RecursionError) or isinstance(error.__cause__, RecursionError)
 
 
-def _first_refused(dumps: Callable[[Any], object], parts: Parts, seen: set[int]) -> tuple[str, Any, Exception] | None:
-    for place, part in parts:
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        try:
-            dumps(part)
-        except Exception as error:
-            return place, part, error
-    return None
+class _Search:
+    """Depth first, through refused parts only."""
+
+    def __init__(self, dumps: Callable[[Any], object], parts_of: Callable[[Any], Parts]) -> None:
+        self.dumps = dumps
+        self.parts_of = parts_of
+        self.seen: set[int] = set()
+
+    def innermost(self, refused: _Refused) -> _Refused | None:
+        """The first part within `refused` that has itself no refused part; None if all lead back to where we were."""
+        self.seen.add(id(refused.value))
+        is_culprit = True
+        for part in self.refused_parts(refused):
+            is_culprit = False
+            if id(part.value) not in self.seen and (found := self.innermost(part)):
+                return found
+        return refused if is_culprit else None
+
+    def refused_parts(self, whole: _Refused) -> Iterator[_Refused]:
+        """Those parts of `whole` that cannot be serialised."""
+        for place, part in self.parts_of(whole.value) if len(whole.way) < MAX_DEPTH else ():
+            try:
+                self.dumps(part)
+            except Exception as error:
+                yield _Refused(part, error, (*whole.way, place))
 
 
 def _kind(value: Any) -> str:

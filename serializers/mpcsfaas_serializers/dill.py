@@ -15,8 +15,9 @@ DILL_ONLY = (b"__main__", b"__builtin__", b"dill.dill")
 class DillSerializer(PickleSerializer):
     """Functions of `__main__`, lambdas and closures travel by value; those of an importable module by its name.
 
-    A function takes along the globals that it uses (`recurse=True`); dill's default would leave them to be found in the
-    worker's `__main__`, where they are not.
+    A function takes along the globals that it uses (`recurse=True`); dill's default leaves them to be found in the
+    worker's `__main__`, where they are not. An Enum that `__main__` defines travels by name all the same; cloudpickle
+    carries it.
     """
 
     name: ClassVar[str] = "dill"

@@ -12,12 +12,20 @@ from mpcsfaas_serializers.structured import StructuredSerializer
 MPCSFAAS_API_VERSION = 1
 
 NEVER_USED = 0xC1
-LENGTH_FIELDS = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
-"""Strings and byte strings: how many bytes their length takes."""
-FIXED_SIZES = {0xC0: 1, 0xC2: 1, 0xC3: 1, 0xCA: 5, 0xCB: 9} | {
-    first + power: 1 + (1 << power) for first in (0xCC, 0xD0) for power in range(4)
+LENGTH_FIELDS = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xC7: 1, 0xC8: 2, 0xC9: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
+"""Strings, byte strings and extensions: how many bytes their length takes."""
+EXTENSIONS = range(0xC7, 0xCA)
+"""Of these, those whose type takes a byte more."""
+FIXED_SIZES = {
+    0xC0: 1,
+    0xC2: 1,
+    0xC3: 1,
+    0xCA: 5,
+    0xCB: 9,
+    **{first + power: 1 + (1 << power) for first in (0xCC, 0xD0) for power in range(4)},
+    **{0xD4 + power: 2 + (1 << power) for power in range(5)},
 }
-"""Nil, booleans, floats and integers: their whole size."""
+"""Nil, booleans, floats, integers, and extensions of a fixed size: their whole size."""
 
 
 class MsgpackSerializer(StructuredSerializer):
@@ -39,41 +47,34 @@ class MsgpackSerializer(StructuredSerializer):
     def check_quick(self, data: bytes) -> None:
         """Look at the first byte, and at the size that it promises."""
         if not data or data[0] == NEVER_USED:
+            raise InvalidPayload("The payload is no msgpack: it is empty, or byte 0 is one that msgpack never uses.")
+        size = _scalar_size(data)
+        if len(data) != size if size else len(data) < _least_container_size(data):
             raise InvalidPayload(
-                "The payload is no msgpack: it is empty or begins with a byte that msgpack never uses."
-            )
-        least, most = _size_bounds(data)
-        if not least <= len(data) or (most is not None and len(data) > most):
-            raise InvalidPayload(
-                f"The payload is no whole msgpack: its {len(data)} bytes are not the {least} that it begins."
+                f"The payload is no whole msgpack: byte 0 begins a value of more or less than {len(data)} bytes."
             )
 
 
-def _size_bounds(data: bytes) -> tuple[int, int | None]:
-    """The least and the greatest size that the first value can have."""
+def _scalar_size(data: bytes) -> int:
+    """The size of the value that `data` begins; 0 if it is an array or a map."""
     first = data[0]
     if first <= 0x7F or first >= 0xE0:
-        return 1, 1
+        return 1
     if 0xA0 <= first <= 0xBF:
-        return first - 0x9F, first - 0x9F
-    if first in FIXED_SIZES:
-        return FIXED_SIZES[first], FIXED_SIZES[first]
+        return first - 0x9F
     if first in LENGTH_FIELDS:
         width = LENGTH_FIELDS[first]
-        size = 1 + width + int.from_bytes(data[1 : 1 + width], "big")
-        return size, size
-    return _least_container_size(data), None
+        return 1 + width + (first in EXTENSIONS) + int.from_bytes(data[1 : 1 + width], "big")
+    return FIXED_SIZES.get(first, 0)
 
 
 def _least_container_size(data: bytes) -> int:
-    """The least size of an array or a map, each of whose parts takes a byte or more, or of an extension."""
+    """The least size of the array or map that `data` begins, each of whose parts takes a byte or more."""
     first = data[0]
     if first <= 0x9F:
         return 1 + (first & 0xF) * (1 if first >= 0x90 else 2)
-    if first in (0xDC, 0xDD, 0xDE, 0xDF):
-        width = 4 if first & 1 else 2
-        return 1 + width + int.from_bytes(data[1 : 1 + width], "big") * (1 if first <= 0xDD else 2)
-    return 3
+    width = 4 if first & 1 else 2
+    return 1 + width + int.from_bytes(data[1 : 1 + width], "big") * (1 if first <= 0xDD else 2)
 
 
 @hookimpl
