@@ -79,7 +79,7 @@ class PoolDriver:
         """Run the loop until `condition` holds."""
 
         async def wait() -> None:
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - some conditions are the operating system's
                 await asyncio.sleep(0.002)
 
         self.loop.run_until_complete(asyncio.wait_for(wait(), PATIENCE))

@@ -6,6 +6,9 @@ receives there, the child never saw.
 
 import os
 import socket
+from array import array
+from collections import deque
+from collections.abc import Sequence
 
 INLINE_LIMIT = 64 * 1024
 """Longer messages travel as an anonymous file, whose descriptor is sent along with an empty message."""
@@ -13,7 +16,8 @@ BUFFERED = 1024 * 1024
 """Bytes that the kernel is asked to hold in each direction; it may grant less."""
 
 _INLINE, _FILE = b"i", b"f"
-_ANCILLARY = socket.CMSG_SPACE(4)
+_MOST_FILES = 4
+_ANCILLARY = socket.CMSG_SPACE(_MOST_FILES * array("i").itemsize)
 _PACKET = INLINE_LIMIT + 1
 
 
@@ -26,6 +30,7 @@ class Channel:
 
     def __init__(self, end: socket.socket) -> None:
         self._socket = end
+        self._unsent: deque[tuple[bytes, Sequence[int]]] = deque()
 
     @classmethod
     def pair(cls) -> tuple["Channel", "Channel"]:
@@ -45,51 +50,74 @@ class Channel:
 
     def send(self, message: bytes) -> None:
         """Send, waiting for room. Raises OSError if the other side is gone."""
-        self._send(message, 0)
+        self._send(message, (), 0)
 
-    def try_send(self, message: bytes) -> bool:
-        """Send without waiting; False if there is no room just now. Raises OSError if the other side is gone."""
+    def post(self, message: bytes, files: Sequence[int] = ()) -> bool:
+        """Send without waiting, with copies of the descriptors `files`, or keep it for `flush`; False if it is kept.
+
+        Raises OSError if the other side is gone.
+        """
+        self._unsent.append((message, files))
+        return self.flush()
+
+    def flush(self) -> bool:
+        """Send what was kept; False if there is still no room for all. Raises OSError if the other side is gone."""
         try:
-            self._send(message, socket.MSG_DONTWAIT)
+            while self._unsent:
+                self._send(*self._unsent[0], socket.MSG_DONTWAIT)
+                self._unsent.popleft()
         except BlockingIOError:
             return False
         return True
 
+    def take_unsent(self) -> list[bytes]:
+        """What was kept, which is no longer to be sent."""
+        messages = [message for message, _ in self._unsent]
+        self._unsent.clear()
+        return messages
+
     def receive(self) -> bytes:
         """The next message, waiting for it. Raises `Closed` if the other side is gone."""
-        message = self._receive(0)
-        assert message is not None
-        return message
+        return self._receive(0)[0]
 
     def try_receive(self) -> bytes | None:
         """The next message, or None if there is none just now. Raises `Closed` if the other side is gone."""
+        message = self.try_receive_with_files()
+        return message and message[0]
+
+    def try_receive_with_files(self) -> tuple[bytes, list[int]] | None:
+        """As `try_receive`, for messages that come with descriptors, which are then the caller's."""
         try:
             return self._receive(socket.MSG_DONTWAIT)
         except BlockingIOError:
             return None
 
-    def _send(self, message: bytes, flags: int) -> None:
+    def _send(self, message: bytes, files: Sequence[int], flags: int) -> None:
         if len(message) <= INLINE_LIMIT:
-            self._socket.sendmsg((_INLINE, message), (), flags)
+            self._socket.sendmsg((_INLINE, message), _rights(files), flags)
             return
         file = os.memfd_create("mpcsfaas-message", os.MFD_CLOEXEC)
         try:
             _write_all(file, message)
-            socket.send_fds(self._socket, [_FILE], [file], flags)
+            self._socket.sendmsg((_FILE,), _rights((file, *files)), flags)
         finally:
             os.close(file)
 
-    def _receive(self, flags: int) -> bytes:
+    def _receive(self, flags: int) -> tuple[bytes, list[int]]:
         packet, ancillary, _, _ = self._socket.recvmsg(_PACKET, _ANCILLARY, flags | socket.MSG_CMSG_CLOEXEC)
         if not packet:
             raise Closed
-        if not ancillary:
-            return packet[1:]
-        file = int.from_bytes(ancillary[0][2][:4], "little")
+        files = memoryview(ancillary[0][2]).cast("i").tolist() if ancillary else []
+        if packet[:1] == _INLINE:
+            return packet[1:], files
         try:
-            return _read_all(file)
+            return _read_all(files[0]), files[1:]
         finally:
-            os.close(file)
+            os.close(files[0])
+
+
+def _rights(files: Sequence[int]) -> Sequence[tuple[int, int, bytes]]:
+    return [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", files).tobytes())] if files else ()
 
 
 def _write_all(file: int, data: bytes) -> None:

@@ -1,70 +1,56 @@
-"""The child's main program: ties its life to the pool's, limits itself, then runs what the pool sends.
-
-It is started afresh, so nothing of the pool's memory or modules is in it, and it imports little before the first task.
-"""
+"""What a child does with its life, from the fork to the end: it takes on an identity of its own, then runs attempts."""
 
 import ctypes
 import os
 import resource
 import signal
 import socket
-import sys
 from contextlib import suppress
-from types import ModuleType
 
 from mpcsfaas.worker.channel import Channel, Closed
-from mpcsfaas.worker.messages import Ready, Run, Setup, decode_to_child, encode
+from mpcsfaas.worker.messages import Ready, Setup, decode_run, encode
 from mpcsfaas.worker.output import OutputFile
 from mpcsfaas.worker.runner import Runner
+from mpcsfaas.worker.serializers import LazySerializers
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-
-
-def main(descriptor: int, pool: int) -> None:
-    """Serve the pool whose process id is `pool`, until it goes away."""
-    _die_with(pool)
-    _unbuffer_c_output()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    sys.modules["__main__"] = ModuleType("__main__")  # what user code calls __main__ is not this file
-    sys.argv = [""]
-    os.set_inheritable(descriptor, False)
-    channel = Channel(socket.socket(fileno=descriptor))
-    setup = decode_to_child(channel.receive())
-    assert isinstance(setup, Setup)
-    _apply(setup)
-    output = [OutputFile(os.dup(stream), setup.max_output) for stream in (1, 2)]
-    _serve(channel, Runner(setup, *output))
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
+_UNBUFFERED = 2
 
 
-def _die_with(pool: int) -> None:
-    libc = ctypes.CDLL(None)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    if os.getppid() != pool:
+def settle_in(server: int, folder: str, stdout: int, stderr: int, memory_limit: int | None) -> None:
+    """Turn a fresh copy of the fork server into a process of its own, that dies with it and adopts its orphans."""
+    os.setsid()
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _LIBC.prctl(_PR_SET_NAME, b"mpcsfaas-task")
+    adopt_orphans()
+    if os.getppid() != server:
         os._exit(0)
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+    os.chdir(folder)
+    os.environ["TMPDIR"] = folder
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if memory_limit:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
 
 
-def _unbuffer_c_output() -> None:
-    """What C code prints goes out at once, in order with Python's and safe from a crash."""
-    libc = ctypes.CDLL(None)
-    for name in ("stdout", "stderr"):
-        libc.setvbuf(ctypes.c_void_p.in_dll(libc, name), None, 2, 0)
-
-
-def _apply(setup: Setup) -> None:
-    sys.path[:0] = setup.path
-    if setup.memory_limit:
-        resource.setrlimit(resource.RLIMIT_AS, (setup.memory_limit, setup.memory_limit))
-
-
-def _serve(channel: Channel, runner: Runner) -> None:
-    channel.send(encode(Ready()))
+def serve(channel: int, stdout: int, stderr: int, setup: Setup, serializers: LazySerializers) -> None:
+    """Run what the pool sends, until it goes away."""
+    pool = Channel(socket.socket(fileno=channel))
+    runner = Runner(setup, serializers, OutputFile(stdout, setup.max_output), OutputFile(stderr, setup.max_output))
     with suppress(Closed, BrokenPipeError):
+        pool.send(encode(Ready(os.getpid())))
         while True:
-            run = decode_to_child(channel.receive())
-            assert isinstance(run, Run)
-            channel.send(encode(runner.run(run)))
+            pool.send(encode(runner.run(decode_run(pool.receive()))))
 
 
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent dies, so that none can hide."""
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def unbuffer_c_output() -> None:
+    """Have what C code prints go out at once: in order with Python's output, and safe from a crash."""
+    for name in ("stdout", "stderr"):
+        _LIBC.setvbuf(ctypes.c_void_p.in_dll(_LIBC, name), None, _UNBUFFERED, 0)

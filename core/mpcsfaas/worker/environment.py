@@ -28,8 +28,7 @@ PASSED = frozenset(
 PASSED_PREFIX = "LC_"
 
 
-def child_environment(environment: Mapping[str, str], more: Iterable[str], folder: str) -> dict[str, str]:
-    """What a child gets of the pool's `environment`: a fixed list of variables, and those named in `more`."""
+def child_environment(environment: Mapping[str, str], more: Iterable[str]) -> dict[str, str]:
+    """What children get of the pool's `environment`: a fixed list of variables, and those named in `more`."""
     names = PASSED.union(more)
-    passed = {name: value for name, value in environment.items() if name in names or name.startswith(PASSED_PREFIX)}
-    return {**passed, "TMPDIR": folder}
+    return {name: value for name, value in environment.items() if name in names or name.startswith(PASSED_PREFIX)}

@@ -30,12 +30,14 @@ class Cause(Enum):
 class ChildExit(Struct, frozen=True):
     """How a child ended."""
 
-    at: float
+    at: float = 0.0
     """Wall-clock seconds since the epoch."""
     code: int = 0
     """Exit code; negative for the signal that killed it."""
     peak_memory: int = 0
     """Bytes resident at most."""
+    lost: str = ""
+    """What happened to the fork server, if the child died of that."""
     stdout: str = ""
     stderr: str = ""
 
@@ -57,6 +59,8 @@ class ChildExit(Struct, frozen=True):
 
 def failure_of_exit(cause: Cause | None, child_exit: ChildExit, assignment: Assignment) -> Failure:
     """The failure of the attempt that a child was running when it ended."""
+    if child_exit.lost:
+        return Failure(FailureKind.WORKER_LOST, f"The process that starts the worker's children {child_exit.lost}")
     match cause:
         case Cause.TIMEOUT:
             return Failure(

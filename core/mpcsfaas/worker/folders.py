@@ -4,7 +4,6 @@ import fcntl
 import os
 import shutil
 import tempfile
-from itertools import count
 from pathlib import Path
 
 PREFIX = "mpcsfaas-pool-"
@@ -15,19 +14,18 @@ class PoolFolder:
 
     def __init__(self) -> None:
         _remove_abandoned(Path(tempfile.gettempdir()))
-        self._path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._lock = _lock(self._path)
-        self._numbers = count(1)
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._lock = _lock(self.path)
 
-    def new(self) -> Path:
-        """Make a folder."""
-        folder = self._path / str(next(self._numbers))
+    def new(self, child: int) -> Path:
+        """Make a folder for a child."""
+        folder = self.path / str(child)
         folder.mkdir(mode=0o700)
         return folder
 
     def remove(self) -> None:
         """Delete everything; may take long."""
-        shutil.rmtree(self._path, ignore_errors=True)
+        shutil.rmtree(self.path, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -1,4 +1,4 @@
-"""What the pool and its children tell each other."""
+"""What the pool, its fork server and its children tell each other."""
 
 from typing import TypeAlias
 
@@ -9,15 +9,38 @@ from mpcsfaas.model import AttemptKey, AttemptResult, Function
 
 
 class Setup(Struct, frozen=True, tag="setup"):
-    """The pool's first message to a child."""
+    """The pool's first message to its fork server."""
 
     worker: str
     serializers: dict[str, str]
-    """For each name the class, as `module:Class`, to be imported when it is first needed."""
+    """For each name the class, as `module:Class`."""
     path: tuple[str, ...]
     memory_limit: int | None
     max_result: int
     max_output: int
+
+
+class Fork(Struct, frozen=True, tag="fork"):
+    """Start a child, in `folder`. Three descriptors come along: its channel, its stdout and its stderr."""
+
+    child: int
+    folder: str
+
+
+class Kill(Struct, frozen=True, tag="kill"):
+    """Kill a child with all its descendants; ignored if it is gone."""
+
+    child: int
+
+
+class Exited(Struct, frozen=True, tag="exited"):
+    """A child is gone, and nothing that it started is left."""
+
+    child: int
+    code: int
+    """Exit code; negative for the signal that killed it."""
+    peak_memory: int
+    """Bytes resident at most."""
 
 
 class Run(Struct, frozen=True, tag="run"):
@@ -40,6 +63,8 @@ class Run(Struct, frozen=True, tag="run"):
 class Ready(Struct, frozen=True, tag="ready"):
     """The child is up."""
 
+    process: int
+
 
 class Done(Struct, frozen=True, tag="done"):
     """What became of one attempt."""
@@ -59,9 +84,11 @@ class NeedFunction(Struct, frozen=True, tag="need_function"):
         return AttemptKey(self.task_id, self.number)
 
 
-ToChild: TypeAlias = Setup | Run
 FromChild: TypeAlias = Ready | Done | NeedFunction
+ToForkServer: TypeAlias = Setup | Fork | Kill
 
 encode = msgspec.msgpack.Encoder().encode
-decode_to_child = msgspec.msgpack.Decoder(ToChild).decode
+decode_run = msgspec.msgpack.Decoder(Run).decode
 decode_from_child = msgspec.msgpack.Decoder(FromChild).decode
+decode_to_fork_server = msgspec.msgpack.Decoder(ToForkServer).decode
+decode_exited = msgspec.msgpack.Decoder(Exited).decode

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from itertools import count
 
 import msgspec
 
@@ -15,12 +16,12 @@ from mpcsfaas.interfaces.serializer import Serializer
 from mpcsfaas.interfaces.strategy import Assignment
 from mpcsfaas.model import AttemptKey, AttemptResult
 from mpcsfaas.worker import process_tree
-from mpcsfaas.worker.channel import Closed
-from mpcsfaas.worker.child_process import ChildProcess
+from mpcsfaas.worker.channel import Channel, Closed
 from mpcsfaas.worker.environment import child_environment
-from mpcsfaas.worker.exits import Cause
+from mpcsfaas.worker.exits import Cause, ChildExit
 from mpcsfaas.worker.folders import PoolFolder
-from mpcsfaas.worker.messages import Done, FromChild, NeedFunction, Run, Setup
+from mpcsfaas.worker.handles import ChildHandle, ForkServerHandle
+from mpcsfaas.worker.messages import Done, Exited, FromChild, NeedFunction, Ready, Run, Setup
 from mpcsfaas.worker.options import PoolOptions
 from mpcsfaas.worker.serializers import import_paths
 from mpcsfaas.worker.slots import Action, Kill, Phase, Recall, Report, Send, SlotTable, Spawn
@@ -57,7 +58,9 @@ class ProcessPool:
             int(options.max_result),
             int(options.max_output),
         )
-        self._children: dict[int, ChildProcess] = {}
+        self._server: ForkServerHandle | None = None
+        self._children: dict[int, ChildHandle] = {}
+        self._numbers = count(1)
         self._outcomes: list[AttemptResult] = []
         self._timer: asyncio.TimerHandle | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -104,13 +107,19 @@ class ProcessPool:
         self._stopped = True
         for timer in filter(None, (self._timer, self._watch)):
             timer.cancel()
-        children, self._children = self._children, {}
-        for child in children.values():
-            self._forget(child)
-        await asyncio.to_thread(_bury, list(children.values()))
+        for child in self._children.values():
+            self._close_child(child)
+        self._children.clear()
+        await self._end_server()
         await asyncio.gather(*self._removals)
         if self._folder:
             await asyncio.to_thread(self._folder.remove)
+
+    async def _end_server(self) -> None:
+        server, self._server = self._server, None
+        if server:
+            self._unwatch(server.death, server.channel.fileno())
+            await asyncio.to_thread(server.end)
 
     # Carrying out
 
@@ -135,7 +144,7 @@ class ProcessPool:
             case Recall(slot):
                 return self._recall(slot)
             case Kill(slot):
-                self._children[slot].kill()
+                self._kill(slot)
             case Spawn(slot):
                 self._spawn(slot)
         return ()
@@ -153,7 +162,7 @@ class ProcessPool:
         )
         child = self._children[send.slot]
         if not child.send(message):
-            self._loop.add_writer(child.channel.fileno(), self._on_writable, child)
+            self._flush_later(child.channel)
 
     def _recall(self, slot: int) -> list[Action]:
         keys = self._children[slot].recall()
@@ -161,21 +170,36 @@ class ProcessPool:
 
     def _spawn(self, slot: int) -> None:
         try:
-            child = self._start_child()
+            server = self._server or self._start_server()
+            child = self._new_child()
         except OSError as error:
             self._table.spawn_failed(slot, time.monotonic())
             self._start_failed(f"The system refuses another process: {error}.")
             return
         self._children[slot] = child
         self._loop.add_reader(child.channel.fileno(), self._on_readable, slot)
-        self._loop.add_reader(child.death, self._on_death, slot)
-        child.send(self._setup)
+        if not server.fork(child):
+            self._flush_later(server.channel)
 
-    def _start_child(self) -> ChildProcess:
+    def _new_child(self) -> ChildHandle:
         assert self._folder is not None
-        folder = self._folder.new()
-        environment = child_environment(os.environ, self._options.environment, str(folder))
-        return ChildProcess(environment, folder, self._options.max_output)
+        number = next(self._numbers)
+        return ChildHandle(number, self._folder.new(number), self._options.max_output)
+
+    def _start_server(self) -> ForkServerHandle:
+        assert self._folder is not None
+        environment = child_environment(os.environ, self._options.environment)
+        self._server = server = ForkServerHandle(self._setup, environment, self._folder.path)
+        self._loop.add_reader(server.channel.fileno(), self._on_exits, server)
+        self._loop.add_reader(server.death, self._on_server_death, server)
+        return server
+
+    def _kill(self, slot: int) -> None:
+        if self._server and not self._server.kill(self._children[slot]):
+            self._flush_later(self._server.channel)
+
+    def _flush_later(self, channel: Channel) -> None:
+        self._loop.add_writer(channel.fileno(), self._on_writable, channel)
 
     def _start_failed(self, reason: str) -> None:
         log.warning("A worker process did not start, which will be tried again. %s", reason)
@@ -209,36 +233,56 @@ class ProcessPool:
     def _other_message(self, slot: int, message: FromChild) -> list[Action]:
         if isinstance(message, NeedFunction):
             return self._table.needs_function(slot, time.monotonic())
+        if isinstance(message, Ready):
+            self._children[slot].process = message.process
         if not self._first.done():
             self._first.set_result(None)
         return self._table.ready(slot, time.monotonic())
 
-    def _on_writable(self, child: ChildProcess) -> None:
-        if child.flush():
-            self._loop.remove_writer(child.channel.fileno())
+    def _on_writable(self, channel: Channel) -> None:
+        if channel.flush():
+            self._loop.remove_writer(channel.fileno())
 
-    def _on_death(self, slot: int) -> None:
+    def _on_exits(self, server: ForkServerHandle) -> None:
+        try:
+            for exited in server.receive():
+                self._on_exit(exited)
+        except Closed:
+            self._unwatch(server.channel.fileno())  # its death is announced, too
+
+    def _on_exit(self, exited: Exited) -> None:
+        slot = next(slot for slot, child in self._children.items() if child.number == exited.child)
+        child_exit = self._children[slot].exit(exited.code, exited.peak_memory)
+        if self._table.slots[slot].phase is Phase.STARTING:
+            self._start_failed(f"It {child_exit.description}. {child_exit.stderr}")
+        self._bury(slot, child_exit)
+
+    def _on_server_death(self, server: ForkServerHandle) -> None:
+        self._unwatch(server.death, server.channel.fileno())
+        self._server = None
+        reason = server.end()
+        self._start_failed(f"The process that starts the others {reason}")
+        for slot, child in list(self._children.items()):
+            self._bury(slot, child.exit(0, 0, lost=reason))
+
+    def _bury(self, slot: int, child_exit: ChildExit) -> None:
         child = self._children.pop(slot)
-        self._forget(child)
-        child_exit = child.reap()
         results, keys = _last_words(child)
-        child.close()
-        self._remove_folder(child)
-        came_up = self._table.slots[slot].phase is not Phase.STARTING
-        self._act(self._table.exited(slot, results, keys, child_exit, time.monotonic()))
-        if not came_up:
-            self._start_failed(f"It {child_exit.description}. {child_exit.stderr}".strip())
-        self._capacity_changed()
-
-    def _forget(self, child: ChildProcess) -> None:
-        self._loop.remove_reader(child.death)
-        self._loop.remove_reader(child.channel.fileno())
-        self._loop.remove_writer(child.channel.fileno())
-
-    def _remove_folder(self, child: ChildProcess) -> None:
+        self._close_child(child)
         removal = self._loop.run_in_executor(None, child.remove_folder)
         self._removals.add(removal)
         removal.add_done_callback(self._removals.discard)
+        self._act(self._table.exited(slot, results, keys, child_exit, time.monotonic()))
+        self._capacity_changed()
+
+    def _close_child(self, child: ChildHandle) -> None:
+        self._unwatch(child.channel.fileno())
+        child.close()
+
+    def _unwatch(self, *descriptors: int) -> None:
+        for descriptor in descriptors:
+            self._loop.remove_reader(descriptor)
+            self._loop.remove_writer(descriptor)
 
     # Time
 
@@ -271,22 +315,22 @@ class ProcessPool:
         if limit is None:
             return
         for slot, child in list(self._children.items()):
-            if process_tree.resident_memory(child.pid) > limit:
+            if process_tree.resident_memory(child.process) > limit:
                 self._act(self._table.retire(slot, Cause.RECYCLED))
 
     def _watch_processes(self) -> None:
         """Look for tasks with too many processes, but only if the machine has so many more than before."""
-        count, limit = process_tree.count(), self._options.max_processes
-        self._processes_before = min(count, self._processes_before)
-        if count - self._processes_before <= limit:
+        now, limit = process_tree.count(), self._options.max_processes
+        self._processes_before = min(now, self._processes_before)
+        if now - self._processes_before <= limit:
             return
-        slots = {child.pid: slot for slot, child in self._children.items()}
+        slots = {child.process: slot for slot, child in self._children.items()}
         for pid, below in process_tree.descendants(slots).items():
             if len(below) > limit:
                 self._act(self._table.retire(slots[pid], Cause.TOO_MANY_PROCESSES))
 
 
-def _last_words(child: ChildProcess) -> tuple[list[AttemptResult], list[AttemptKey]]:
+def _last_words(child: ChildHandle) -> tuple[list[AttemptResult], list[AttemptKey]]:
     """What a dead child still answered, and the attempts that it did not start."""
     results, keys = [], child.recall()
     with suppress(msgspec.MsgspecError, Closed, OSError):
@@ -296,11 +340,3 @@ def _last_words(child: ChildProcess) -> tuple[list[AttemptResult], list[AttemptK
             elif isinstance(message, NeedFunction):
                 keys.append(message.key)
     return results, keys
-
-
-def _bury(children: Iterable[ChildProcess]) -> None:
-    for child in children:
-        child.kill()
-    for child in children:
-        child.reap()
-        child.close()

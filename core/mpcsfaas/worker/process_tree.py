@@ -3,7 +3,7 @@
 import os
 import signal
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -20,7 +20,6 @@ class Process(NamedTuple):
     state: str
     parent: int
     group: int
-    session: int
 
 
 def processes() -> Iterator[Process]:
@@ -28,6 +27,11 @@ def processes() -> Iterator[Process]:
     for name in os.listdir("/proc"):
         if name.isdigit() and (process := _read(int(name))):
             yield process
+
+
+def count() -> int:
+    """How many processes there are; much cheaper than `processes`."""
+    return sum(name.isdigit() for name in os.listdir("/proc"))
 
 
 def descendants(ancestors: Iterable[int]) -> dict[int, list[Process]]:
@@ -38,8 +42,17 @@ def descendants(ancestors: Iterable[int]) -> dict[int, list[Process]]:
     return {ancestor: list(_below(ancestor, children)) for ancestor in ancestors}
 
 
+def resident_memory(pid: int) -> int:
+    """Bytes of memory that a process holds; 0 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
 def kill_tree(leader: int) -> None:
-    """Kill a child and all its descendants.
+    """Kill a process and all its descendants.
 
     `leader` leads its own process group and adopts orphans below it. Stopping its group first means that nothing below
     it can hide any more while what has left the group is looked for.
@@ -50,15 +63,15 @@ def kill_tree(leader: int) -> None:
         if not strays:
             break
         for group in strays:
-            _signal_group(group, signal.SIGKILL)
-    _signal_group(leader, signal.SIGKILL)
+            kill_group(group)
+    kill_group(leader)
 
 
-def kill_remains(leader: int, folder: str) -> None:
-    """Kill what a dead child, not yet reaped, has left: by its group, session, and the private folder in `TMPDIR`."""
-    _signal_group(leader, signal.SIGKILL)
+def kill_children(parent: int, spare: Container[int]) -> None:
+    """Kill the children of `parent`, and the orphans that thereby become its children, except those in `spare`."""
     for _ in range(ROUNDS):
-        strays = [process for process in processes() if process.state not in DEAD and _belongs(process, leader, folder)]
+        strays = [process for process in processes() if process.parent == parent and process.state not in DEAD]
+        strays = [process for process in strays if process.pid not in spare]
         if not strays:
             return
         for process in strays:
@@ -66,18 +79,14 @@ def kill_remains(leader: int, folder: str) -> None:
                 os.kill(process.pid, signal.SIGKILL)
 
 
-def count() -> int:
-    """How many processes there are; much cheaper than `processes`."""
-    return sum(name.isdigit() for name in os.listdir("/proc"))
+def kill_group(group: int) -> None:
+    """Kill a process group, which no member can escape by forking."""
+    _signal_group(group, signal.SIGKILL)
 
 
-def resident_memory(pid: int) -> int:
-    """Bytes of memory that a process holds; 0 if it is gone."""
-    try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0
+def _signal_group(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
 
 
 def _below(ancestor: int, children: Mapping[int, Iterable[Process]]) -> Iterator[Process]:
@@ -92,22 +101,7 @@ def _below(ancestor: int, children: Mapping[int, Iterable[Process]]) -> Iterator
 def _read(pid: int) -> Process | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b") ")[2].split(maxsplit=4)
+            fields = file.read().rpartition(b") ")[2].split(maxsplit=3)
     except OSError:
         return None
-    return Process(pid, fields[0].decode(), int(fields[1]), int(fields[2]), int(fields[3]))
-
-
-def _belongs(process: Process, leader: int, folder: str) -> bool:
-    if process.session == leader:
-        return True
-    try:
-        with open(f"/proc/{process.pid}/environ", "rb") as file:
-            return f"TMPDIR={folder}".encode() in file.read().split(b"\0")
-    except OSError:
-        return False
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
+    return Process(pid, fields[0].decode(), int(fields[1]), int(fields[2]))

@@ -36,9 +36,9 @@ class Refused(Exception):
 class Runner:
     """Holds what outlives a task: loaded functions and serializers."""
 
-    def __init__(self, setup: Setup, stdout: OutputFile, stderr: OutputFile) -> None:
+    def __init__(self, setup: Setup, serializers: LazySerializers, stdout: OutputFile, stderr: OutputFile) -> None:
         self._setup = setup
-        self._serializers = LazySerializers(setup.serializers)
+        self._serializers = serializers
         self._functions: OrderedDict[str, Callable[..., Any]] = OrderedDict()
         self._stdout, self._stderr = stdout, stderr
         self._process = os.getpid()

@@ -1,0 +1,141 @@
+"""The pool's ends of its fork server and of its children. Nothing here blocks, unless it says so."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mpcsfaas.model import AttemptKey
+from mpcsfaas.worker.channel import Channel
+from mpcsfaas.worker.exits import ChildExit
+from mpcsfaas.worker.messages import (
+    Exited,
+    Fork,
+    FromChild,
+    Kill,
+    Run,
+    Setup,
+    decode_exited,
+    decode_from_child,
+    decode_run,
+    encode,
+)
+from mpcsfaas.worker.output import OutputFile
+
+RECEIVED_AT_ONCE = 4096
+"""Messages read from one child before the others get their turn."""
+END_SECONDS = 5.0
+"""How long a fork server may take to kill all children when the pool stops."""
+
+
+class ChildHandle:
+    """A child: its channel, from both ends, and what its tasks print."""
+
+    def __init__(self, number: int, folder: Path, max_output: int) -> None:
+        """Prepare it; `folder` is its own. Raises OSError if there are no descriptors left."""
+        self.number = number
+        self.folder = folder
+        self.process = 0
+        """Its process id, once it is ready."""
+        self.stdout, self.stderr = OutputFile.create(max_output), OutputFile.create(max_output)
+        self.channel, self.far_end = Channel.pair()
+
+    def send(self, run: Run) -> bool:
+        """Send, or keep for `channel.flush`; False if something is kept."""
+        return self.channel.post(encode(run))
+
+    def receive(self) -> Iterator[FromChild]:
+        """What the child has sent. Raises msgspec's errors if it is no message of ours, `Closed` if it shut its end."""
+        for _ in range(RECEIVED_AT_ONCE):
+            message = self.channel.try_receive()
+            if message is None:
+                return
+            yield decode_from_child(message)
+
+    def recall(self) -> list[AttemptKey]:
+        """Take back all attempts that the child has not taken."""
+        messages = []
+        while (message := self.far_end.try_receive()) is not None:
+            messages.append(message)
+        return [decode_run(message).key for message in [*messages, *self.channel.take_unsent()]]
+
+    def shrink_output(self) -> None:
+        """Free the memory of output that is over the limit."""
+        self.stdout.shrink()
+        self.stderr.shrink()
+
+    def exit(self, code: int, peak_memory: int, lost: str = "") -> ChildExit:
+        """How it ended, with what its last task had printed."""
+        return ChildExit(time.time(), code, peak_memory, lost, self.stdout.take(), self.stderr.take())
+
+    def close(self) -> None:
+        """Close this side."""
+        for file in (self.channel, self.far_end, self.stdout, self.stderr):
+            file.close()
+
+    def remove_folder(self) -> None:
+        """Delete its folder; may take long."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class ForkServerHandle:
+    """The fork server's process and channel."""
+
+    def __init__(self, setup: Setup, environment: Mapping[str, str], folder: Path) -> None:
+        """Start it. Raises OSError if the system has no room for it."""
+        self.channel, far_end = Channel.pair()
+        self._stderr = OutputFile.create(setup.max_output)
+        try:
+            self._process = self._start(far_end, environment, folder)
+            self.death = os.pidfd_open(self._process.pid)
+        except BaseException:
+            self.channel.close()
+            self._stderr.close()
+            raise
+        finally:
+            far_end.close()
+        self.channel.post(encode(setup))
+
+    def _start(self, channel: Channel, environment: Mapping[str, str], folder: Path) -> "subprocess.Popen[bytes]":
+        end = channel.fileno()
+        program = ["-P", "-u", "-X", "faulthandler", "-m", "mpcsfaas.worker.fork_server"]
+        return subprocess.Popen(
+            [sys.executable, *program, str(end), str(os.getpid()), str(folder)],
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=self._stderr.fileno(),
+            stderr=self._stderr.fileno(),
+            pass_fds=[end],
+            start_new_session=True,
+        )
+
+    def fork(self, child: ChildHandle) -> bool:
+        """Start a child; its end is told by `receive`. False if the message waits for `channel.flush`."""
+        files = [child.far_end.fileno(), child.stdout.fileno(), child.stderr.fileno()]
+        return self.channel.post(encode(Fork(child.number, str(child.folder))), files)
+
+    def kill(self, child: ChildHandle) -> bool:
+        """Kill a child and all below it; its end is told by `receive`. False as for `fork`."""
+        return self.channel.post(encode(Kill(child.number)))
+
+    def receive(self) -> Iterator[Exited]:
+        """Who died. Raises `Closed` if the server itself did."""
+        while (message := self.channel.try_receive()) is not None:
+            yield decode_exited(message)
+
+    def end(self) -> str:
+        """Have it kill all children, wait until it is gone, and tell how it ended. Blocks, usually for milliseconds."""
+        self.channel.close()
+        try:
+            code = self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        text = f"{ChildExit(code=code).description}. {self._stderr.take()}".strip()
+        os.close(self.death)
+        self._stderr.close()
+        return text
