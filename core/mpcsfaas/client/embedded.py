@@ -1,0 +1,145 @@
+"""Finds a platform on this machine, or starts one."""
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mpcsfaas.client.base import rebuild
+from mpcsfaas.client.client import Client
+from mpcsfaas.client.errors import GatewayUnavailable
+
+START_TIMEOUT = 30.0
+STOP_TIMEOUT = 15.0
+PROBE_TIMEOUT = 2.0
+
+
+class _Running(NamedTuple):
+    url: str
+    pid: int
+
+
+class EmbeddedClient(Client):
+    """A client of a platform of its own, which is stopped when the client is closed, or at the interpreter's exit."""
+
+    def __init__(self, platform: "PlatformChild", **settings: Any) -> None:
+        super().__init__(platform.url, **settings)
+        self._platform = platform
+
+    def close(self) -> None:
+        """Close the connections and stop the platform. What it has not finished, it will when it is started again."""
+        super().close()
+        self._platform.stop()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process it is an ordinary client."""
+        return rebuild, (Client, self._settings, dict(self._session.options))
+
+
+def connect(**settings: Any) -> Client:
+    """A client of the platform at hand; `settings` are those of `Client`.
+
+    That is the one that `MPCSFAAS_URL` names; else one that this user runs with `mpcsfaas up`; else a new one, started
+    as a child process, which stops when the client is closed or the interpreter exits. Its tasks are kept in the user's
+    state folder, so what was not finished then goes on the next time.
+
+    Raises `GatewayUnavailable`, with its output, if a new platform does not start.
+    """
+    if os.environ.get("MPCSFAAS_URL"):
+        return Client(**settings)
+    running = find_running()
+    if running is not None:
+        return Client(running.url, **settings)
+    return EmbeddedClient(PlatformChild(), **settings)
+
+
+def state_folder() -> Path:
+    """Where this user's platform keeps its state."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "mpcsfaas"
+
+
+def find_running() -> _Running | None:
+    """The platform that this user runs, if it is alive and answers."""
+    try:
+        running = _read(state_folder() / "up.json")
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return running if _is_alive(running.pid) and _answers(running.url) else None
+
+
+class PlatformChild:
+    """`mpcsfaas up` as a child process."""
+
+    def __init__(self) -> None:
+        """Start it and wait until it is ready. Raises `GatewayUnavailable`."""
+        self._folder = tempfile.TemporaryDirectory(prefix="mpcsfaas-")
+        self._ready_file = Path(self._folder.name) / "ready.json"
+        self._log_file = Path(self._folder.name) / "log"
+        self._pid = os.getpid()
+        with self._log_file.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "mpcsfaas", "up", "--port", "0", "--ready-file", str(self._ready_file)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        atexit.register(self.stop)
+        try:
+            self.url = self._wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait_until_ready(self) -> str:
+        end = time.monotonic() + START_TIMEOUT
+        while self._process.poll() is None and time.monotonic() < end:
+            if self._ready_file.exists():
+                return _read(self._ready_file).url
+            time.sleep(0.01)
+        reason = "is not ready" if self._process.poll() is None else f"ended with code {self._process.returncode}"
+        output = self._log_file.read_text(errors="replace")[-2000:]
+        raise GatewayUnavailable(f"A platform was started with `mpcsfaas up`, but {reason}. Its output:\n{output}")
+
+    def stop(self) -> None:
+        """Stop it, and kill it if it takes long. Idempotent; does nothing in a forked process."""
+        if self._pid != os.getpid():
+            return
+        atexit.unregister(self.stop)
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
+
+
+def _read(path: Path) -> _Running:
+    content = json.loads(path.read_text())
+    return _Running(str(content["url"]), int(content["pid"]))
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _answers(url: str) -> bool:
+    with Client(url, timeout=PROBE_TIMEOUT) as client:
+        try:
+            client.stats()
+        except GatewayUnavailable:
+            return False
+    return True

@@ -1,0 +1,100 @@
+"""Futures of tasks, and the table of those whose end is not known yet."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from mpcsfaas.client.outcome import Outcome
+
+T = TypeVar("T")
+
+
+class TaskFuture(Future[T]):
+    """A `concurrent.futures.Future` of a task, known by `task_id` to the platform.
+
+    It is never `running()`: that a task was started is not told to the client.
+    """
+
+    def __init__(self, task_id: str, on_cancel: Callable[[str], bool]) -> None:
+        super().__init__()
+        self.task_id = task_id
+        self.accepted = False
+        """True once the gateway has said that it has the task."""
+        self._on_cancel = on_cancel
+        self._pid = os.getpid()
+
+    def cancel(self) -> bool:
+        """Cancel the task, also while it runs; True unless it has ended before. Never blocks.
+
+        The future is cancelled at once, and the platform is told by the executor's thread, which kills what runs.
+        """
+        if not self._on_cancel(self.task_id):
+            return self.cancelled()
+        self.mark_cancelled()
+        return True
+
+    def mark_cancelled(self) -> None:
+        """Cancelled, be it from here or elsewhere. For the executor, after taking it out of the table."""
+        super().cancel()
+        self.set_running_or_notify_cancel()
+
+    def end(self, outcome: Outcome) -> None:
+        """Take the outcome. For the executor, after taking it out of the table."""
+        if outcome.error is None:
+            self.set_result(outcome.value)
+        else:
+            self.set_exception(outcome.error)
+
+    def result(self, timeout: float | None = None) -> T:
+        """As in the standard library. Raises `RuntimeError` in a forked process, where it would wait for ever."""
+        self._check_process()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """As in the standard library; `RuntimeError` as in `result`."""
+        self._check_process()
+        return super().exception(timeout)
+
+    def _check_process(self) -> None:
+        if self._pid != os.getpid() and not self.done():
+            raise RuntimeError(
+                f"The future of task {self.task_id} belongs to process {self._pid}, which forked this one."
+                " Ask for it there, or here by client.result(future.task_id)."
+            )
+
+
+class PendingFutures:
+    """Futures whose end is not known. Whoever takes one out, and nobody else, ends it. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._futures: dict[str, TaskFuture[Any]] = {}
+
+    def add(self, future: TaskFuture[Any]) -> None:
+        """Put in."""
+        self._futures[future.task_id] = future
+
+    def take(self, task_id: str) -> TaskFuture[Any] | None:
+        """Take out; None if it is not there, or another was quicker."""
+        return self._futures.pop(task_id, None)
+
+    def take_all(self) -> list[TaskFuture[Any]]:
+        """Take out whatever is there."""
+        return [future for task_id in list(self._futures) if (future := self.take(task_id))]
+
+    def all(self) -> list[TaskFuture[Any]]:
+        """Whatever is there just now."""
+        return list(self._futures.values())
+
+    def accepted(self) -> list[str]:
+        """Ids of those that the gateway is known to have."""
+        return [future.task_id for future in self.all() if future.accepted]
+
+    def mark_accepted(self, task_id: str) -> None:
+        """The gateway has this one."""
+        future = self._futures.get(task_id)
+        if future is not None:
+            future.accepted = True
+
+    def __bool__(self) -> bool:
+        return bool(self._futures)
