@@ -85,8 +85,8 @@ class Hub:
         self._position: asyncio.Future[int] | None = None
         self.closed = False
 
-    async def close(self) -> None:
-        """End every wait and stream, and stop following. Idempotent."""
+    def end(self) -> None:
+        """End every wait and stream, now and from now on. Idempotent."""
         self.closed = True
         for events in self._watches.values():
             for event in events:
@@ -94,6 +94,10 @@ class Hub:
         for subscriptions in self._subscriptions.values():
             for subscription in subscriptions:
                 subscription.wake()
+
+    async def close(self) -> None:
+        """`end`, and stop following. Idempotent."""
+        self.end()
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)

@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mpcsfaas.settings import Settings
+
 MEBIBYTE = 1024 * 1024
 
 
@@ -23,4 +25,11 @@ class GatewaySettings(BaseModel):
     )
     stream_heartbeat: float = Field(
         default=10.0, gt=0, description="Seconds of silence after which a stream sends a sign of life."
+    )
+
+
+def gateway_settings(settings: Settings) -> GatewaySettings:
+    """What the platform's settings say about its gateway."""
+    return GatewaySettings(
+        max_body=settings.max_body, max_payload=settings.max_payload, default_deadline=settings.deadline
     )

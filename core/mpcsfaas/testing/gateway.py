@@ -76,6 +76,11 @@ class HandDispatcher:
         """Take what is ready."""
         return self._gateway.run(self._gateway.storage.claim(self._name, limit, 60.0))
 
+    def claim_with(self, *labels: set[str]) -> list[Attempt]:
+        """Take what is ready for workers with these sets of labels."""
+        sets = [frozenset(names) for names in labels]
+        return self._gateway.run(self._gateway.storage.claim(self._name, 10_000, 60.0, sets))
+
     def complete(self, attempts: Sequence[Attempt], value: bytes) -> None:
         """End attempts well, all with one value."""
         self._finish([_transition(attempt, State.COMPLETED, value=value) for attempt in attempts])
