@@ -4,6 +4,7 @@ Written out here because the standard library's `pickletools` imports `pickle`, 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple
 
@@ -36,9 +37,15 @@ class Opcode(NamedTuple):
     special: Special | None = None
 
 
-def fixed(size: int) -> ArgumentEnd:
+@dataclass(frozen=True, slots=True)
+class Fixed:
     """An argument of `size` bytes."""
-    return lambda data, start: within(data, start, size)
+
+    size: int
+
+    def __call__(self, data: bytes, start: int) -> int:
+        """Where it ends."""
+        return within(data, start, self.size)
 
 
 def within(data: bytes, start: int, size: int) -> int:
@@ -140,21 +147,21 @@ def is_escaped(string: bytes) -> bool:
     return string.decode("raw-unicode-escape") is not None
 
 
-NOTHING = fixed(0)
+NOTHING = Fixed(0)
 INDEX = line(bytes.isdigit)
 
 OPCODES: dict[int, Opcode] = {
     ord(code): opcode
     for code, opcode in {
         "I": Opcode("INT", line(is_integer), gives=1),
-        "J": Opcode("BININT", fixed(4), gives=1),
-        "K": Opcode("BININT1", fixed(1), gives=1),
-        "M": Opcode("BININT2", fixed(2), gives=1),
+        "J": Opcode("BININT", Fixed(4), gives=1),
+        "K": Opcode("BININT1", Fixed(1), gives=1),
+        "M": Opcode("BININT2", Fixed(2), gives=1),
         "L": Opcode("LONG", line(is_long), gives=1),
         "\x8a": Opcode("LONG1", counted(1), gives=1),
         "\x8b": Opcode("LONG4", counted(4, signed=True), gives=1),
         "F": Opcode("FLOAT", line(is_float), gives=1),
-        "G": Opcode("BINFLOAT", fixed(8), gives=1),
+        "G": Opcode("BINFLOAT", Fixed(8), gives=1),
         "S": Opcode("STRING", line(is_quoted, limit=None), gives=1),
         "T": Opcode("BINSTRING", counted(4, signed=True), gives=1),
         "U": Opcode("SHORT_BINSTRING", counted(1), gives=1),
@@ -190,15 +197,15 @@ OPCODES: dict[int, Opcode] = {
         "(": Opcode("MARK", NOTHING, special=Special.OPENS_MARK),
         "1": Opcode("POP_MARK", NOTHING, to_mark=True),
         "g": Opcode("GET", INDEX, gives=1, special=Special.READS_MEMO),
-        "h": Opcode("BINGET", fixed(1), gives=1, special=Special.READS_MEMO),
-        "j": Opcode("LONG_BINGET", fixed(4), gives=1, special=Special.READS_MEMO),
+        "h": Opcode("BINGET", Fixed(1), gives=1, special=Special.READS_MEMO),
+        "j": Opcode("LONG_BINGET", Fixed(4), gives=1, special=Special.READS_MEMO),
         "p": Opcode("PUT", INDEX, takes=1, gives=1, special=Special.WRITES_MEMO),
-        "q": Opcode("BINPUT", fixed(1), takes=1, gives=1, special=Special.WRITES_MEMO),
-        "r": Opcode("LONG_BINPUT", fixed(4), takes=1, gives=1, special=Special.WRITES_MEMO),
+        "q": Opcode("BINPUT", Fixed(1), takes=1, gives=1, special=Special.WRITES_MEMO),
+        "r": Opcode("LONG_BINPUT", Fixed(4), takes=1, gives=1, special=Special.WRITES_MEMO),
         "\x94": Opcode("MEMOIZE", NOTHING, takes=1, gives=1, special=Special.EXTENDS_MEMO),
-        "\x82": Opcode("EXT1", fixed(1), gives=1),
-        "\x83": Opcode("EXT2", fixed(2), gives=1),
-        "\x84": Opcode("EXT4", fixed(4), gives=1),
+        "\x82": Opcode("EXT1", Fixed(1), gives=1),
+        "\x83": Opcode("EXT2", Fixed(2), gives=1),
+        "\x84": Opcode("EXT4", Fixed(4), gives=1),
         "c": Opcode("GLOBAL", lines(2), gives=1),
         "\x93": Opcode("STACK_GLOBAL", NOTHING, takes=2, gives=1),
         "R": Opcode("REDUCE", NOTHING, takes=2, gives=1),
