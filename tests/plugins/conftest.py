@@ -18,6 +18,30 @@ class ImportableDistributions(Distributions):
         return folder
 
 
+REMOTE = """
+from pydantic import Field
+from mpcsfaas.interfaces import DispatchStrategy, PluginOptions
+class Options(PluginOptions):
+    workers: int = Field(3, ge=1, description="How many hands.")
+    port: int = Field(5555, description="Where [workers] come in.")
+    eager: bool = Field(False, description="Whether to begin at once.")
+class Remote(DispatchStrategy):
+    "Hands tasks to somewhere else."
+    name = "remote"
+    Options = Options
+    async def start(self, context): pass
+    def capacity(self): return 0
+    def labels(self): return []
+    def dispatch(self, assignments): pass
+    def cancel(self, keys): pass
+    def workers(self): return []
+    async def stop(self): pass
+@hookimpl
+def mpcsfaas_dispatch_strategies():
+    return [Remote]
+"""
+
+
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Distributions]:
     modules, path = set(sys.modules), list(sys.path)
@@ -26,3 +50,11 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Distr
     for name in set(sys.modules) - modules:
         if name.startswith("mpcsfaas_") and name.endswith("_module"):
             del sys.modules[name]
+
+
+@pytest.fixture
+def remote(installed: Distributions) -> Distributions:
+    """A strategy that works, beside a plugin that does not."""
+    installed.add("remote", REMOTE)
+    installed.add("explosive", "raise SystemExit('boom')")
+    return installed

@@ -15,7 +15,7 @@ def report(error: Exception) -> int:
     match error:
         case typer.TyperException():
             if message := error.format_message():  # Empty when help was shown, as nothing was asked for.
-                _say(f"{message.rstrip('.')}. See --help.")
+                _say(f"{message if message.endswith(('.', '?', ')')) else f'{message}.'} See --help.")
             return error.exit_code
         case typer.Abort():
             _say("stopped by the user.")
