@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -11,6 +14,7 @@ import pytest
 
 from mpcsfaas.interfaces import Assignment, Serializer
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Function, Task, function_id, new_task_id
+from mpcsfaas.worker.folders import PREFIX
 from mpcsfaas.worker.options import PoolOptions
 from mpcsfaas.worker.pool import ProcessPool
 from mpcsfaas_serializers.cloudpickle import CloudpickleSerializer
@@ -27,6 +31,8 @@ SERIALIZERS: dict[str, Serializer] = {
 
 def make_function(function: Callable[..., Any] | bytes, serializer: str = "dill", **fields: Any) -> Function:
     """A registered function; bytes are taken for an already serialised one."""
+    if getattr(function, "__module__", "").startswith("tests"):
+        function.__module__ = "__main__"  # the child cannot import the tests, so let them travel by value
     payload = function if isinstance(function, bytes) else SERIALIZERS[serializer].dumps(function)
     name = getattr(function, "__name__", "bytes")
     return Function(function_id(name, serializer, payload), name, payload, serializer, time.time(), **fields)
@@ -107,33 +113,54 @@ class PoolDriver:
         return all(result.failure is None for result in self.run(*(make_assignment(os.getpid) for _ in range(8))))
 
 
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
+@contextmanager
+def new_loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()
     yield loop
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
 
 
-@pytest.fixture
-def start_pool(loop: asyncio.AbstractEventLoop) -> Iterator[Callable[..., PoolDriver]]:
-    """Starts pools; in the end they are stopped, and nothing of them may be left."""
-    before = set(psutil.Process().children(recursive=True))
-    descriptors = psutil.Process().num_fds()
-    drivers: list[PoolDriver] = []
+@contextmanager
+def nothing_left_behind() -> Iterator[None]:
+    """No process, descriptor or folder may be left."""
 
-    def start(**options: Any) -> PoolDriver:
-        drivers.append(PoolDriver(PoolOptions(**{"workers": 2, **options}), loop))
-        return drivers[-1].start()
+    def traces() -> tuple[set[psutil.Process], int, set[Path]]:
+        return (
+            set(psutil.Process().children(recursive=True)),
+            psutil.Process().num_fds(),
+            set(Path(tempfile.gettempdir()).glob(f"{PREFIX}*")),
+        )
 
-    yield start
-    for driver in drivers:
+    before = traces()
+    yield
+    assert traces() == before
+
+
+@contextmanager
+def running_pool(**options: Any) -> Iterator[PoolDriver]:
+    with new_loop() as loop, nothing_left_behind():
+        driver = PoolDriver(PoolOptions(**{"workers": 2, **options}), loop)
+        driver.start()
+        yield driver
         driver.stop()
-    assert set(psutil.Process().children(recursive=True)) == before
-    assert psutil.Process().num_fds() == descriptors
 
 
 @pytest.fixture
-def pool(start_pool: Callable[..., PoolDriver]) -> PoolDriver:
-    """A pool of two slots."""
-    return start_pool()
+def start_pool() -> Iterator[Callable[..., PoolDriver]]:
+    """Starts pools with options; in the end they are stopped, and nothing of them may be left."""
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(running_pool(**options))
+
+
+@pytest.fixture(scope="module")
+def shared_pool() -> Iterator[PoolDriver]:
+    with running_pool() as driver:
+        yield driver
+
+
+@pytest.fixture
+def pool(shared_pool: PoolDriver) -> PoolDriver:
+    """A pool of two slots, which a module's tests share; so each also proves that it survived the one before."""
+    shared_pool.reports.clear()
+    return shared_pool

@@ -108,6 +108,15 @@ class ForkServer:
 
     def _bury(self) -> None:
         """Reap whoever died, kill what they left behind, and tell the pool."""
+        told: list[Exited] = []
+        while dead := self._reap():
+            process_tree.kill_children(self._process, spare=self._children)
+            told += dead
+        for exited in told:
+            self._channel.send(encode(exited))
+
+    def _reap(self) -> list[Exited]:
+        """Reap children and orphans; the children are returned, their process groups are gone."""
         dead = []
         while process := _next_dead():
             if process in self._children:
@@ -115,10 +124,7 @@ class ForkServer:
             _, status, usage = os.wait4(process, 0)
             if (number := self._children.pop(process, None)) is not None:
                 dead.append(Exited(number, os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024))
-        if dead:
-            process_tree.kill_children(self._process, spare=self._children)
-        for exited in dead:
-            self._channel.send(encode(exited))
+        return dead
 
     def _clear_up(self) -> None:
         for process in self._children:
