@@ -1,6 +1,7 @@
 """One gateway per module of tests, over the in-memory storage; the tests play the dispatcher."""
 
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import dill
 import httpx
@@ -52,3 +53,9 @@ def function_id(api: httpx.Client) -> str:
     answer = api.post("/v1/functions", content=body, headers={"Content-Type": "application/x-msgpack"})
     assert answer.status_code in (200, 201)
     return str(answer.json()["id"])
+
+
+@pytest.fixture
+def background() -> Iterator[Executor]:
+    with ThreadPoolExecutor() as executor:
+        yield executor

@@ -9,8 +9,15 @@ import httpx
 import msgspec
 import pytest
 
+from mpcsfaas.gateway.context import Gateway
+from mpcsfaas.gateway.schemas import TaskRequest
+from mpcsfaas.gateway.settings import GatewaySettings
+from mpcsfaas.gateway.submission import build_task
+from mpcsfaas.interfaces import Serializer
+from mpcsfaas.interfaces.storage import StorageOptions
 from mpcsfaas.model import TaskOptions
-from mpcsfaas.testing.gateway import GatewayThread, HandDispatcher
+from mpcsfaas.testing.gateway import HandDispatcher
+from mpcsfaas_storage_memory import MemoryStorage
 
 MSGPACK = "application/x-msgpack"
 CALL = dill.dumps(((1, 2), {}))
@@ -166,7 +173,7 @@ def test_listing_filters_and_goes_through_all_pages(
     dispatcher.complete(dispatcher.claim(2), b"1")
     seen, cursor = [], None
     while True:
-        query = {"group": group, "limit": 2, **({"cursor": cursor} if cursor else {})}
+        query: dict[str, Any] = {"group": group, "limit": 2, **({"cursor": cursor} if cursor else {})}
         page = api.get("/v1/tasks", params=query).json()
         seen += [item["id"] for item in page["items"]]
         cursor = page["cursor"]
@@ -174,8 +181,8 @@ def test_listing_filters_and_goes_through_all_pages(
             break
     assert seen == ids[::-1]
     for state, count in (("COMPLETED", 2), ("QUEUED", 3), ("FAILED", 0)):
-        query = {"group": group, "state": state, "function": function_id}
-        assert len(api.get("/v1/tasks", params=query).json()["items"]) == count
+        criteria = {"group": group, "state": state, "function": function_id}
+        assert len(api.get("/v1/tasks", params=criteria).json()["items"]) == count
 
 
 @pytest.mark.parametrize(
@@ -203,15 +210,8 @@ def test_cancelling_one_and_many(api: httpx.Client, dispatcher: HandDispatcher, 
     ]
 
 
-def test_the_default_deadline_is_that_of_the_settings(gateway: GatewayThread, function_id: str) -> None:
-    from mpcsfaas.gateway.context import Gateway
-    from mpcsfaas.gateway.schemas import TaskRequest
-    from mpcsfaas.gateway.settings import GatewaySettings
-    from mpcsfaas.gateway.submission import build_task
-
-    parts = Gateway.build(
-        gateway.storage, list(gateway.app.state.gateway.serializers.values()), GatewaySettings(default_deadline=7)
-    )
-    wanted = TaskRequest(uuid.UUID(function_id))
-    assert build_task(parts, wanted).options.deadline == 7
-    assert build_task(parts, msgspec.structs.replace(wanted, deadline=3.0)).options.deadline == 3
+def test_the_default_deadline_is_that_of_the_settings(serializers: list[Serializer]) -> None:
+    storage = MemoryStorage("memory://", StorageOptions())
+    gateway = Gateway.build(storage, serializers, GatewaySettings(default_deadline=7))
+    assert build_task(gateway, TaskRequest(uuid.uuid4())).options.deadline == 7
+    assert build_task(gateway, TaskRequest(uuid.uuid4(), deadline=3.0)).options.deadline == 3

@@ -85,6 +85,12 @@ class Hub:
         self._position: asyncio.Future[int] | None = None
         self.closed = False
 
+    @property
+    def audience(self) -> int:
+        """How many waits and streams there are."""
+        registries = (self._watches, self._subscriptions)
+        return sum(len(members) for registry in registries for members in registry.values())
+
     def end(self) -> None:
         """End every wait and stream, now and from now on. Idempotent."""
         self.closed = True

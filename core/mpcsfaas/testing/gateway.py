@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 import uvloop
 
 from mpcsfaas.gateway.app import create_app
+from mpcsfaas.gateway.context import Gateway
 from mpcsfaas.gateway.server import serve
 from mpcsfaas.gateway.settings import GatewaySettings
 from mpcsfaas.interfaces import Serializer, Storage
@@ -34,6 +35,12 @@ class GatewayThread:
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine, such as a call of the storage, in the gateway's event loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+
+    @property
+    def audience(self) -> int:
+        """How many requests wait for the end of tasks just now."""
+        gateway: Gateway = self.app.state.gateway
+        return gateway.hub.audience
 
     def stop(self) -> None:
         """Stop serving, gracefully. Idempotent."""
