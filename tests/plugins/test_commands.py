@@ -72,6 +72,15 @@ def test_plugins_are_listed_with_what_is_wrong(remote: Distributions) -> None:
     assert "raised SystemExit: boom" in infos["explosive"]["reason"]
 
 
+def test_a_plugin_that_prints_does_not_spoil_the_output(installed: Distributions) -> None:
+    installed.add("noisy", "print('hello')")
+
+    process = mpcsfaas(installed, "plugins", "--json")
+
+    assert "noisy" in {info["name"] for info in json.loads(process.stdout)}
+    assert "hello" in process.stderr
+
+
 def test_plugins_are_listed_for_people(remote: Distributions) -> None:
     process = mpcsfaas(remote, "plugins")
 

@@ -3,13 +3,14 @@
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from mpcsfaas.errors import PluginError, SettingsError
 from mpcsfaas.interfaces import PluginOptions
 from mpcsfaas.model import DispatcherInfo, State
-from mpcsfaas.plugins import Kind, Plugins, installed_names, load_serializer
+from mpcsfaas.plugins import Kind, Plugins, installed_names, load_serializer, registrations
 from mpcsfaas.testing.distributions import Distributions
 
 BUILT_IN = {"local", "sqlite", "memory", "dill", "cloudpickle", "msgpack", "json"}
@@ -65,6 +66,28 @@ def test_nothing_is_imported_to_find_out_what_is_installed(installed: Distributi
     names, imported = process.stdout.splitlines()
     assert "explosive" in names.split(",")
     assert imported == "[]"
+
+
+def test_metadata_that_cannot_be_read_hides_only_its_own_distribution(
+    installed: Distributions, caplog: pytest.LogCaptureFixture
+) -> None:
+    add_detector(installed, "patient")
+    for name, content in {"one": b"[mpcsfaas]\nno equals sign", "two": b"\xff[mpcsfaas]\na = b"}.items():
+        folder = installed.add(name, "")
+        next(folder.glob("*.dist-info/entry_points.txt")).write_bytes(content)
+    next(installed.add("nameless", "").glob("*.dist-info/METADATA")).unlink()
+
+    assert set(installed_names()) >= BUILT_IN | {"patient", "nameless"}
+    assert not {"one", "two", "a"} & set(installed_names())
+    assert caplog.text.count("Skipping a distribution with unreadable metadata") >= 2
+
+
+def test_of_one_distribution_the_first_on_the_path_counts(installed: Distributions, tmp_path: Path) -> None:
+    add_detector(installed, "patient")
+    Distributions(tmp_path / "older").add("patient", "raise RuntimeError", version="0.1")
+    sys.path.append(str(tmp_path / "older" / "mpcsfaas-patient"))
+
+    assert [(one.name, one.version) for one in registrations() if one.name == "patient"] == [("patient", "1.2")]
 
 
 def test_a_kind_that_is_not_named_takes_its_default() -> None:

@@ -11,7 +11,6 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import BaseModel, ByteSize
-from rich.markup import escape
 
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.plugins import EXCLUSIVE_KINDS, Kind, Plugin, Plugins
@@ -77,7 +76,7 @@ class _Flag:
     def _help(self) -> str:
         default = default_text(self.model, self.option_name)
         text = f"{self.model.model_fields[self.option_name].description} {f'Default: {default}.' if default else ''}"
-        return escape(text.strip())
+        return text.strip().replace("[", r"\[")  # Not markup.
 
 
 def default_text(model: type[BaseModel], name: str) -> str:

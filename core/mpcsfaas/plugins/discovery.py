@@ -1,13 +1,15 @@
 """Which plugins are installed, read from the metadata of distributions. Nothing is imported here."""
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions
 
 from mpcsfaas.errors import PluginError
 
 GROUP = "mpcsfaas"
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +28,16 @@ class Registration:
 
 
 def registrations() -> list[Registration]:
-    """Every plugin that an installed distribution declares, sorted by name; a name may appear twice."""
-    found = [_registration(entry_point) for entry_point in entry_points(group=GROUP)]
-    return sorted(found, key=lambda registration: (registration.name, registration.distribution))
+    """Every plugin that an installed distribution declares, sorted by name; a name may appear twice.
+
+    A distribution whose metadata cannot be read is logged and left out.
+    """
+    found: dict[tuple[str, str], Registration] = {}
+    for distribution in distributions():
+        for registration in _declared(distribution):
+            # As for imports, the first on the path hides others of the same distribution.
+            found.setdefault((registration.name, registration.distribution), registration)
+    return [found[key] for key in sorted(found)]
 
 
 def installed_names() -> list[str]:
@@ -59,11 +68,19 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {nearest[0]!r}?" if nearest else ""
 
 
-def _registration(entry_point: EntryPoint) -> Registration:
-    distribution = entry_point.dist
-    if distribution is None:
-        return Registration(entry_point.name, "an unknown distribution", "", entry_point)
-    return Registration(entry_point.name, distribution.name, distribution.version, entry_point)
+def _declared(distribution: Distribution) -> list[Registration]:
+    try:
+        entry_points = distribution.entry_points.select(group=GROUP)
+        name, version = _identity(distribution) if entry_points else ("", "")
+        return [Registration(one.name, name, version, one) for one in entry_points]
+    except Exception as error:
+        logger.warning("Skipping a distribution with unreadable metadata: %s: %s", type(error).__name__, error)
+        return []
+
+
+def _identity(distribution: Distribution) -> tuple[str, str]:
+    fields = distribution.metadata.json
+    return str(fields.get("name", "an unnamed distribution")), str(fields.get("version", ""))
 
 
 def _unknown(name: str) -> str:

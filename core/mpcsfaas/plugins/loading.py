@@ -2,7 +2,9 @@
 
 import inspect
 import re
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +93,8 @@ def _broken(registration: Registration, cause: str) -> str:
 def _import(registration: Registration) -> object:
     target = registration.entry_point.value
     try:
-        implementation: object = registration.entry_point.load()
+        with redirect_stdout(sys.stderr):  # What it prints must not get into the output of a command.
+            implementation: object = registration.entry_point.load()
     except KeyboardInterrupt:
         raise
     except BaseException as error:
