@@ -62,14 +62,14 @@ def running_platform() -> Iterator[PlatformProcess]:
 def compare(url: str, tasks: int, rounds: int) -> dict[str, dict[str, float]]:
     """Interleaved rounds; the median of each system."""
     rates: dict[str, list[float]] = {"ProcessPoolExecutor.submit": [], "mpcsfaas Executor.submit": []}
-    times: dict[str, list[float]] = {"ProcessPoolExecutor.submit": [], "mpcsfaas Client.call": []}
+    times: dict[str, list[float]] = {"ProcessPoolExecutor.submit": [], "mpcsfaas Client.run": []}
     with ProcessPoolExecutor(WORKERS) as pool, Executor(url) as ours, Client(url) as client:
         throughput(pool, 500), throughput(ours, 500)
         for _ in range(rounds):
             rates["ProcessPoolExecutor.submit"].append(throughput(pool, tasks))
             rates["mpcsfaas Executor.submit"].append(throughput(ours, tasks))
             times["ProcessPoolExecutor.submit"] += latencies(lambda n: pool.submit(noop, n).result(), 200)
-            times["mpcsfaas Client.call"] += latencies(lambda n: client.call(noop, n), 200)
+            times["mpcsfaas Client.run"] += latencies(lambda n: client.run(noop, n), 200)
     return {
         "tasks per second": {name: statistics.median(values) for name, values in rates.items()},
         "p50 ms": {name: percentile(values, 0.5) for name, values in times.items()},
