@@ -1,0 +1,180 @@
+"""Acceptance of tasks: all that wait to be accepted are judged together and written by a few statements."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from mpcsfaas.errors import QueueFull
+from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus
+from mpcsfaas.model import State, Task, TaskOptions
+from mpcsfaas_storage_sqlite.rows import execute_values, many, micros, read
+from mpcsfaas_storage_sqlite.schema import DELAYED, READY
+from mpcsfaas_storage_sqlite.transaction import Transaction
+
+Key = tuple[str, str]
+
+
+class Head(msgspec.Struct, array_like=True):
+    """What is never asked for by SQL, packed."""
+
+    function_id: str
+    serializer: str
+    created_at: float
+    options: TaskOptions
+
+
+class _Id(msgspec.Struct, array_like=True):
+    id: str
+
+
+class _Numbered(msgspec.Struct, array_like=True):
+    name: str
+    number: int
+
+
+class _KeyHolder(msgspec.Struct, array_like=True):
+    function_id: str
+    idempotency_key: str
+    id: str
+
+
+def enqueue(transaction: Transaction, batches: Sequence[Sequence[Task]]) -> list[list[Enqueued] | QueueFull]:
+    """See `Storage.enqueue`; a batch for which there is no room is answered by `QueueFull`."""
+    judge = _Judge(transaction, [task for batch in batches for task in batch])
+    answers = [judge.judge(batch) for batch in batches]
+    if judge.accepted:
+        _write(transaction, judge)
+        transaction.effects.work = True
+    return answers
+
+
+class _Judge:
+    """Knows what is known already, and what has been accepted since."""
+
+    def __init__(self, transaction: Transaction, tasks: Sequence[Task]) -> None:
+        self.accepted: list[Task] = []
+        counters = transaction.counters
+        self._room = transaction.max_unfinished - counters.queued - counters.running
+        self._limit = transaction.max_unfinished
+        self.functions = _function_numbers(transaction, tasks)
+        self._ids = _known_ids(transaction, tasks)
+        self._keys = _known_keys(transaction, tasks)
+
+    def judge(self, batch: Sequence[Task]) -> list[Enqueued] | QueueFull:
+        """Accept what can be accepted, or nothing if there is no room for it."""
+        ids: set[str] = set()
+        keys: dict[Key, str] = {}
+        fresh: list[Task] = []
+        answers = [self._answer(task, ids, keys, fresh) for task in batch]
+        if fresh and len(self.accepted) + len(fresh) > self._room:
+            return QueueFull(f"{self._limit} unfinished tasks are the limit, and it is reached; try again later")
+        self._ids |= ids
+        self._keys |= keys
+        self.accepted += fresh
+        return answers
+
+    def _answer(self, task: Task, ids: set[str], keys: dict[Key, str], fresh: list[Task]) -> Enqueued:
+        if task.id in self._ids or task.id in ids:
+            return Enqueued(EnqueueStatus.DUPLICATE, task.id)
+        key = _key(task)
+        if key is not None and (earlier := self._keys.get(key) or keys.get(key)):
+            return Enqueued(EnqueueStatus.DUPLICATE, earlier)
+        if task.function_id not in self.functions:
+            return Enqueued(EnqueueStatus.UNKNOWN_FUNCTION, task.id)
+        fresh.append(task)
+        ids.add(task.id)
+        if key is not None:
+            keys[key] = task.id
+        return Enqueued(EnqueueStatus.ACCEPTED, task.id)
+
+
+def _key(task: Task) -> Key | None:
+    key = task.options.idempotency_key
+    return None if key is None else (task.function_id, key)
+
+
+def _function_numbers(transaction: Transaction, tasks: Sequence[Task]) -> dict[str, int]:
+    names = {task.function_id for task in tasks}
+    query = "SELECT id AS name, number FROM function WHERE id IN (SELECT value FROM json_each(?)) AND deleted = 0"
+    return {row.name: row.number for row in read(transaction.connection, _Numbered, query, many(names))}
+
+
+def _known_ids(transaction: Transaction, tasks: Sequence[Task]) -> set[str]:
+    query = "SELECT id FROM task WHERE id IN (SELECT value FROM json_each(?))"
+    return {row.id for row in read(transaction.connection, _Id, query, many(task.id for task in tasks))}
+
+
+def _known_keys(transaction: Transaction, tasks: Sequence[Task]) -> dict[Key, str]:
+    keys = {key for key in map(_key, tasks) if key}
+    if not keys:
+        return {}
+    query = """
+        SELECT function.id AS function_id, idempotency_key, task.id AS id
+        FROM json_each(?) AS asked
+        JOIN function ON function.id = json_extract(asked.value, '$[0]')
+        JOIN task ON task.function = function.number AND idempotency_key = json_extract(asked.value, '$[1]')
+        WHERE idempotency_key IS NOT NULL
+    """
+    rows = read(transaction.connection, _KeyHolder, query, many(keys))
+    return {(row.function_id, row.idempotency_key): row.id for row in rows}
+
+
+def _label_numbers(transaction: Transaction, tasks: Sequence[Task]) -> dict[str, int]:
+    """The number of each set of labels, by its JSON. Number 0 is the empty set."""
+    names = {_label_names(task) for task in tasks if task.options.labels}
+    if not names:
+        return {"[]": 0}
+    execute_values(
+        transaction.connection, "INSERT OR IGNORE INTO labels (names) (VALUES)", [(name,) for name in sorted(names)]
+    )
+    query = "SELECT names AS name, number FROM labels WHERE names IN (SELECT value FROM json_each(?))"
+    return {row.name: row.number for row in read(transaction.connection, _Numbered, query, many([*names, "[]"]))}
+
+
+def _label_names(task: Task) -> str:
+    labels = task.options.labels
+    return many(sorted(set(labels))) if labels else "[]"
+
+
+INSERT_TASK = """
+    INSERT INTO task (position, id, function, head, phase, priority, labels, created_at, ready_at, deadline_at, ttl,
+        group_name, idempotency_key) (VALUES)
+"""
+INSERT_PAYLOAD = "INSERT INTO payload (position, payload) (VALUES)"
+
+
+def _write(transaction: Transaction, judge: _Judge) -> None:
+    labels = _label_numbers(transaction, judge.accepted)
+    first = transaction.counters.position + 1
+    rows = [
+        _row(transaction, position, task, judge.functions[task.function_id], labels[_label_names(task)])
+        for position, task in enumerate(judge.accepted, first)
+    ]
+    execute_values(transaction.connection, INSERT_TASK, rows)
+    payloads = [(position, task.payload) for position, task in enumerate(judge.accepted, first)]
+    execute_values(transaction.connection, INSERT_PAYLOAD, payloads)
+    transaction.counters.position += len(rows)
+    transaction.counters.add(State.QUEUED, len(rows))
+
+
+def _row(transaction: Transaction, position: int, task: Task, function: int, labels: int) -> tuple[object, ...]:
+    options = task.options
+    ready_at = transaction.now + micros(options.delay)
+    delayed = ready_at > transaction.now
+    if delayed:
+        transaction.delay_until(ready_at)
+    return (
+        position,
+        task.id,
+        function,
+        msgspec.msgpack.encode(Head(task.function_id, task.serializer, task.created_at, options)),
+        DELAYED if delayed else READY,
+        options.priority,
+        labels,
+        micros(task.created_at),
+        ready_at,
+        None if options.deadline is None else micros(task.created_at + options.deadline),
+        micros(options.ttl),
+        options.group,
+        options.idempotency_key,
+    )

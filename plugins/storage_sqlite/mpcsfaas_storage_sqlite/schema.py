@@ -1,0 +1,134 @@
+"""The tables, and how a file comes to have them.
+
+A task is a narrow row in `task`, which changes with its state; its payload and outcome lie apart, so that a change of
+state never rewrites them. Every partial index is one of the questions that the storage is asked, and holds only the
+rows that can be its answer. Moments and durations are whole microseconds.
+"""
+
+import sqlite3
+
+from mpcsfaas.errors import SettingsError
+from mpcsfaas.model import State
+
+VERSION = 1
+
+READY, DELAYED, RUNNING, COMPLETED, FAILED, CANCELLED = range(6)
+"""Phases. A QUEUED task is READY, or DELAYED until a claim finds that its moment has come."""
+
+STATES = (State.QUEUED, State.QUEUED, State.RUNNING, State.COMPLETED, State.FAILED, State.CANCELLED)
+"""The state of each phase."""
+
+TABLES = f"""
+CREATE TABLE function (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    deleted INTEGER NOT NULL,
+    head BLOB NOT NULL,
+    payload BLOB NOT NULL
+);
+CREATE TABLE labels (
+    number INTEGER PRIMARY KEY,
+    names TEXT NOT NULL UNIQUE
+);
+INSERT INTO labels VALUES (0, '[]');
+CREATE TABLE task (
+    position INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    function INTEGER NOT NULL,
+    head BLOB NOT NULL,
+    phase INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    labels INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    ready_at INTEGER NOT NULL,
+    deadline_at INTEGER,
+    ttl INTEGER NOT NULL,
+    group_name TEXT,
+    idempotency_key TEXT,
+    attempt INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
+    losses INTEGER NOT NULL DEFAULT 0,
+    claimed_at INTEGER,
+    holder TEXT,
+    leased_until INTEGER,
+    finished_at INTEGER,
+    drop_at INTEGER,
+    expired INTEGER NOT NULL DEFAULT 0,
+    sequence INTEGER
+);
+CREATE TABLE payload (
+    position INTEGER PRIMARY KEY,
+    payload BLOB NOT NULL
+);
+CREATE TABLE outcome (
+    position INTEGER PRIMARY KEY,
+    failure TEXT,
+    history TEXT NOT NULL,
+    value BLOB NOT NULL,
+    stdout TEXT NOT NULL,
+    stderr TEXT NOT NULL
+);
+CREATE TABLE dispatcher (
+    id TEXT PRIMARY KEY,
+    expires_at INTEGER NOT NULL,
+    info TEXT NOT NULL
+);
+CREATE TABLE counters (
+    queued INTEGER NOT NULL,
+    running INTEGER NOT NULL,
+    completed INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    functions INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    sequence INTEGER NOT NULL
+);
+INSERT INTO counters VALUES (0, 0, 0, 0, 0, 0, 0, 0);
+
+CREATE UNIQUE INDEX task_key ON task (function, idempotency_key) WHERE idempotency_key IS NOT NULL;
+CREATE INDEX task_ready ON task (labels, priority DESC, position) WHERE phase = {READY};
+CREATE INDEX task_delayed ON task (ready_at) WHERE phase = {DELAYED};
+CREATE INDEX task_queued ON task (position, created_at, deadline_at) WHERE phase <= {DELAYED};
+CREATE INDEX task_deadline ON task (deadline_at) WHERE phase <= {DELAYED} AND deadline_at IS NOT NULL;
+CREATE INDEX task_lease ON task (leased_until) WHERE phase = {RUNNING};
+CREATE INDEX task_ended ON task (phase, position) WHERE phase >= {COMPLETED};
+CREATE INDEX task_told ON task (holder) WHERE phase = {CANCELLED} AND holder IS NOT NULL;
+CREATE INDEX task_drop ON task (expired, drop_at) WHERE drop_at IS NOT NULL;
+CREATE INDEX task_feed ON task (sequence) WHERE sequence IS NOT NULL;
+CREATE INDEX task_group_feed ON task (group_name, sequence) WHERE group_name IS NOT NULL AND sequence IS NOT NULL;
+CREATE INDEX task_function ON task (function, position);
+CREATE INDEX task_group ON task (group_name, position) WHERE group_name IS NOT NULL;
+PRAGMA user_version = {VERSION};
+"""
+
+
+def establish(connection: sqlite3.Connection, name: str) -> None:
+    """Give a new file its tables, and refuse one that is not ours. Raises `SettingsError`."""
+    if _version(connection) == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _version(connection)
+        if version == 0:
+            _create(connection, name)
+        elif version != VERSION:
+            raise SettingsError(
+                f"{name} has schema version {version}, and this mpcsfaas knows {VERSION}; "
+                "upgrade mpcsfaas, or choose another file"
+            )
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _create(connection: sqlite3.Connection, name: str) -> None:
+    if connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+        raise SettingsError(f"{name} is another program's database; choose another file")
+    for statement in TABLES.split(";\n"):
+        connection.execute(statement)

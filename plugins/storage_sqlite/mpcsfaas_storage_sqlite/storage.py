@@ -1,0 +1,253 @@
+"""`sqlite`: each method is a call to the thread that writes or to the one that reads."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from math import inf
+from time import time
+from typing import Any, ClassVar
+
+from mpcsfaas.errors import StorageUnavailable
+from mpcsfaas.interfaces import Storage
+from mpcsfaas.interfaces.storage import Completion, Enqueued, Page, Statistics, StorageOptions, TaskFilter
+from mpcsfaas.model import (
+    Attempt,
+    AttemptKey,
+    DispatcherInfo,
+    Function,
+    State,
+    Task,
+    TaskLogs,
+    TaskRecord,
+    TaskResult,
+    Transition,
+)
+from mpcsfaas.wakeup import WakeUp
+from mpcsfaas_storage_sqlite import acceptance, claims, endings, functions, housekeeping, listing, reading
+from mpcsfaas_storage_sqlite.claims import Claim, Renewal
+from mpcsfaas_storage_sqlite.connection import connect_reader, connect_writer
+from mpcsfaas_storage_sqlite.lane import Operation
+from mpcsfaas_storage_sqlite.listing import Listing
+from mpcsfaas_storage_sqlite.location import path_of, prepare
+from mpcsfaas_storage_sqlite.options import SqliteOptions, Synchronous
+from mpcsfaas_storage_sqlite.reading import Following
+from mpcsfaas_storage_sqlite.rows import seconds
+from mpcsfaas_storage_sqlite.transaction import Effects
+from mpcsfaas_storage_sqlite.writer import Reader, Writer
+
+
+class SqliteStorage(Storage):
+    """One file; any number of instances, in any number of processes of one machine."""
+
+    name: ClassVar[str] = "sqlite"
+    Options: ClassVar[type[StorageOptions]] = SqliteOptions
+
+    def __init__(self, url: str, options: SqliteOptions, clock: Callable[[], float] = time) -> None:
+        super().__init__(url, options, clock)
+        self._path = path_of(url)
+        self._syncs = options.synchronous is Synchronous.FULL
+        name = f"storage file {self._path}"
+        self._reader = Reader(name, partial(connect_reader, self._path, options))
+        self._writer = Writer(
+            name, partial(connect_writer, self._path, options), clock, options.max_unfinished, self._committed
+        )
+        self._work = WakeUp()
+        self._completion = WakeUp()
+        self._waited: dict[str, int] = {}
+        """The version of `_work` at which each dispatcher's last wait returned."""
+        self._next_ready_at: int | None = None
+        self._fenced = 0
+        self._closed = False
+
+    async def open(self) -> None:
+        """See `Storage`."""
+        await asyncio.to_thread(prepare, self._path)
+        await self._writer.start()
+        await self._reader.start()
+
+    async def close(self) -> None:
+        """See `Storage`."""
+        self._closed = True
+        self._work.set()
+        self._completion.set()
+        await self._writer.stop()
+        await self._reader.stop()
+
+    def _committed(self, effects: Effects, next_ready_at: int | None) -> None:
+        """What the writer tells after each commit, of this process or another."""
+        self._fenced += effects.fenced
+        self._next_ready_at = next_ready_at
+        if effects.work:
+            self._work.set()
+        if effects.completion:
+            self._completion.set()
+
+    async def _write(self, operation: Operation, argument: Any, size: int = 1) -> Any:
+        return await self._writer.call(operation, argument, size)
+
+    async def _write_durably(self, operation: Operation, argument: Any, size: int = 1) -> Any:
+        return await self._writer.call(operation, argument, size, durable=self._syncs)
+
+    # Functions
+
+    async def put_function(self, function: Function) -> bool:
+        """See `Storage`."""
+        is_new: bool = await self._write_durably(functions.put_function, function)
+        return is_new
+
+    async def get_function(self, function_id: str, include_deleted: bool = False) -> Function | None:
+        """See `Storage`."""
+        function: Function | None = await self._reader.call(functions.get_function, (function_id, include_deleted))
+        return function
+
+    async def list_functions(self, cursor: str | None = None, limit: int = 100) -> Page[Function]:
+        """See `Storage`."""
+        after = 0 if cursor is None else listing.position_of(cursor)
+        page: Page[Function] = await self._reader.call(functions.list_functions, (after, limit))
+        return page
+
+    async def delete_function(self, function_id: str) -> bool:
+        """See `Storage`."""
+        was_there: bool = await self._write_durably(functions.delete_function, function_id)
+        return was_there
+
+    # The life of a task
+
+    async def enqueue(self, tasks: Sequence[Task]) -> list[Enqueued]:
+        """See `Storage`."""
+        answers: list[Enqueued] = await self._write_durably(acceptance.enqueue, tasks, len(tasks))
+        return answers
+
+    async def claim(
+        self, dispatcher_id: str, limit: int, lease: float, labels: Collection[frozenset[str]] = (frozenset(),)
+    ) -> list[Attempt]:
+        """See `Storage`."""
+        attempts: list[Attempt] = await self._write(claims.claim, Claim(dispatcher_id, limit, lease, labels), limit)
+        return attempts
+
+    async def claim_lapsed(self, dispatcher_id: str, limit: int, lease: float) -> list[Attempt]:
+        """See `Storage`."""
+        attempts: list[Attempt] = await self._write(claims.claim_lapsed, Claim(dispatcher_id, limit, lease), limit)
+        return attempts
+
+    async def claim_overdue(
+        self, dispatcher_id: str, limit: int, lease: float, default_deadline: float | None = None
+    ) -> list[Attempt]:
+        """See `Storage`."""
+        request = Claim(dispatcher_id, limit, lease, default_deadline=default_deadline)
+        attempts: list[Attempt] = await self._write(claims.claim_overdue, request, limit)
+        return attempts
+
+    async def renew(self, dispatcher_id: str, keys: Sequence[AttemptKey], lease: float) -> list[AttemptKey]:
+        """See `Storage`."""
+        lost: list[AttemptKey] = await self._write(claims.renew, Renewal(dispatcher_id, keys, lease), len(keys))
+        return lost
+
+    async def finish(self, transitions: Sequence[Transition]) -> list[bool]:
+        """See `Storage`."""
+        endings.check(transitions)
+        applied: list[bool] = await self._write_durably(endings.finish, transitions, len(transitions))
+        return applied
+
+    async def cancel(self, task_ids: Sequence[str]) -> list[State | None]:
+        """See `Storage`."""
+        states: list[State | None] = await self._write_durably(endings.cancel, task_ids, len(task_ids))
+        return states
+
+    async def take_cancellations(self, dispatcher_id: str) -> list[AttemptKey]:
+        """See `Storage`. Hardly ever is there one, so it is worth a look before a place among the writers is taken."""
+        if not await self._reader.call(claims.has_cancellations, dispatcher_id):
+            return []
+        keys: list[AttemptKey] = await self._write(claims.take_cancellations, dispatcher_id)
+        return keys
+
+    # Reading
+
+    async def get_tasks(self, task_ids: Sequence[str]) -> list[TaskRecord | None]:
+        """See `Storage`."""
+        records: list[TaskRecord | None] = await self._reader.call(reading.get_tasks, task_ids, len(task_ids))
+        return records
+
+    async def get_results(self, task_ids: Sequence[str]) -> list[TaskResult | None]:
+        """See `Storage`."""
+        results: list[TaskResult | None] = await self._reader.call(reading.get_results, task_ids, len(task_ids))
+        return results
+
+    async def get_logs(self, task_id: str) -> TaskLogs | None:
+        """See `Storage`."""
+        logs: TaskLogs | None = await self._reader.call(reading.get_logs, task_id)
+        return logs
+
+    async def list_tasks(self, criteria: TaskFilter, cursor: str | None = None, limit: int = 100) -> Page[TaskRecord]:
+        """See `Storage`. With two filters at once, a page may be short, or empty, and yet have a cursor."""
+        question = Listing(criteria, listing.position_of(cursor), limit)
+        page: Page[TaskRecord] = await self._reader.call(listing.list_tasks, question, limit)
+        return page
+
+    async def completions(self, after: int, limit: int = 1000, group: str | None = None) -> list[Completion]:
+        """See `Storage`."""
+        feed: list[Completion] = await self._reader.call(reading.completions, Following(after, limit, group))
+        return feed
+
+    async def latest_completion(self) -> int:
+        """See `Storage`."""
+        sequence: int = await self._reader.call(reading.latest_completion, None)
+        return sequence
+
+    async def statistics(self) -> Statistics:
+        """See `Storage`."""
+        statistics: Statistics = await self._reader.call(reading.statistics, self._fenced)
+        return statistics
+
+    # Waiting
+
+    async def wait_for_work(self, dispatcher_id: str, timeout: float) -> None:
+        """See `Storage`."""
+        if self._closed:
+            raise StorageUnavailable(f"{self._writer.name} is closed; open a new storage")
+        seen = self._waited.get(dispatcher_id, -1)
+        with self._writer.watching():
+            await self._work.wait(seen, min(timeout, self._until_ready()))
+        if self._until_ready() <= 0 and not self._closed:
+            await self._write(claims.end_delays, None)
+        self._waited[dispatcher_id] = self._work.version
+
+    def _until_ready(self) -> float:
+        """Seconds until the first delayed task becomes ready."""
+        return inf if self._next_ready_at is None else seconds(self._next_ready_at) - self.clock()
+
+    async def wait_for_completion(self, after: int, timeout: float) -> None:
+        """See `Storage`."""
+        try:
+            async with asyncio.timeout(timeout):
+                with self._writer.watching():
+                    await self._follow(after, timeout)
+        except TimeoutError:
+            pass
+
+    async def _follow(self, after: int, timeout: float) -> None:
+        version = self._completion.version
+        while not self._closed and not await self.completions(after, limit=1):
+            await self._completion.wait(version, timeout)
+            version = self._completion.version
+
+    # Housekeeping
+
+    async def expire(self, limit: int = 1000) -> int:
+        """See `Storage`."""
+        dropped: int = await self._write(housekeeping.expire, limit, limit)
+        return dropped
+
+    async def report_dispatcher(self, info: DispatcherInfo) -> None:
+        """See `Storage`."""
+        await self._write(housekeeping.report_dispatcher, info)
+
+    async def remove_dispatcher(self, dispatcher_id: str) -> None:
+        """See `Storage`."""
+        await self._write(housekeeping.remove_dispatcher, dispatcher_id)
+        self._waited.pop(dispatcher_id, None)
+
+    async def dispatchers(self) -> list[DispatcherInfo]:
+        """See `Storage`."""
+        reports: list[DispatcherInfo] = await self._reader.call(housekeeping.dispatchers, self.clock())
+        return reports
