@@ -1,0 +1,351 @@
+"""The slot table against simulated children, through histories that Hypothesis makes up.
+
+The simulation does what the pool's shell does, and knows what each child really ran. The promises: an attempt is
+reported exactly once, or was cancelled; it is begun by one child only; no child gets work before it is ready or after
+it was told to die; a kill hits only what was to be killed; capacity is never negative; in the end nothing is left over.
+"""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import hypothesis
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from mpcsfaas.interfaces import Assignment
+from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, FailureKind, Function, Task
+from mpcsfaas.worker.exits import Cause, ChildExit
+from mpcsfaas.worker.slots import Action, Kill, Phase, Recall, Report, Send, Slot, SlotTable, Spawn
+
+SLOTS, PREFETCH, RECYCLE_AFTER = 3, 4, 7
+
+
+@dataclass
+class SimulatedChild:
+    """What a real child and its socket would hold."""
+
+    queue: deque[Send] = field(default_factory=deque)
+    functions: set[str] = field(default_factory=set)
+    running: Send | None = None
+    answers: deque[AttemptResult | AttemptKey] = field(default_factory=deque)
+    """Not yet read by the pool: a result, or the key of an attempt whose function is needed."""
+    ready: bool = False
+    killed: bool = False
+
+    def take(self) -> AttemptKey | None:
+        """Take the next message; the key of what thereby begins to run, if anything does."""
+        send = self.queue.popleft()
+        if send.with_function:
+            self.functions.add(send.assignment.function.id)
+        if send.assignment.function.id not in self.functions:
+            self.answers.append(send.assignment.attempt.key)
+            return None
+        self.running = send
+        return send.assignment.attempt.key
+
+
+def key_of(send: Send) -> AttemptKey:
+    return send.assignment.attempt.key
+
+
+class SlotMachine(RuleBasedStateMachine):
+    """Drives a table."""
+
+    attempts = Bundle("attempts")
+    table_class: ClassVar[type[SlotTable]] = SlotTable
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self.table = self.table_class(SLOTS, PREFETCH, RECYCLE_AFTER, "worker")
+        self.children: dict[int, SimulatedChild] = {}
+        self.submitted: dict[AttemptKey, Assignment] = {}
+        self.cancelled: set[AttemptKey] = set()
+        self.begun: Counter[AttemptKey] = Counter()
+        self.reported: Counter[AttemptKey] = Counter()
+        self.failures: dict[AttemptKey, FailureKind] = {}
+        self.may_crash: set[AttemptKey] = set()
+        self.act(self.table.start(self.now))
+
+    # The shell
+
+    def act(self, actions: Sequence[Action]) -> None:
+        pending = deque(actions)
+        while pending:
+            pending += self.carry_out(pending.popleft())
+
+    def carry_out(self, action: Action) -> Sequence[Action]:
+        match action:
+            case Send():
+                self.send(action)
+            case Report(results):
+                self.reported.update(result.key for result in results)
+                self.failures.update((result.key, result.failure.kind) for result in results if result.failure)
+            case Recall(slot):
+                return self.recall(slot)
+            case Kill(slot):
+                self.kill(slot)
+            case Spawn(slot):
+                assert slot not in self.children, "a slot has two children"
+                self.children[slot] = SimulatedChild()
+        return ()
+
+    def send(self, send: Send) -> None:
+        child = self.children[send.slot]
+        assert child.ready, "sent to a child that is not ready"
+        assert not child.killed, "sent to a child that was told to die"
+        child.queue.append(send)
+
+    def recall(self, slot: int) -> list[Action]:
+        keys = [key_of(send) for send in self.children[slot].queue]
+        self.children[slot].queue.clear()
+        return [*self.read(slot), *self.table.recalled(slot, keys, self.now)]
+
+    def kill(self, slot: int) -> None:
+        child = self.children[slot]
+        child.killed = True
+        assert not child.queue, "killed while it could still take an attempt"
+        if child.running:
+            key, timeout = key_of(child.running), child.running.assignment.timeout
+            overdue = timeout is not None and self.now >= self.table.slots[slot].running_since + timeout
+            assert key in self.cancelled or overdue, "killed an attempt that was neither cancelled nor overdue"
+
+    def read(self, slot: int) -> list[Action]:
+        actions: list[Action] = []
+        answers, self.children[slot].answers = self.children[slot].answers, deque()
+        for answer in answers:
+            if isinstance(answer, AttemptResult):
+                actions += self.table.results(slot, [answer], self.now)
+            else:
+                actions += self.table.needs_function(slot, self.now)
+        return actions
+
+    # What may happen
+
+    @rule(
+        target=attempts,
+        function=st.sampled_from("fgh"),
+        timeout=st.none() | st.sampled_from([0.01, 5.0]),
+        count=st.integers(1, 12),
+    )
+    def submit(self, function: str, timeout: float | None, count: int) -> list[AttemptKey]:
+        assignments = []
+        for _ in range(count):
+            task = Task(f"task-{len(self.submitted)}", function, b"", "dill", 0.0)
+            assignment = Assignment(Attempt(task, 1, 0.0), Function(function, function, b"", "dill", 0.0), timeout)
+            self.submitted[assignment.attempt.key] = assignment
+            assignments.append(assignment)
+        self.act(self.table.submit(assignments, self.now))
+        return [assignment.attempt.key for assignment in assignments]
+
+    @rule(keys=attempts, stride=st.integers(1, 4))
+    def cancel(self, keys: list[AttemptKey], stride: int) -> None:
+        self.cancelled.update(keys[::stride])
+        self.act(self.table.cancel(keys[::stride]))
+
+    @rule(seconds=st.sampled_from([0.0001, 0.002, 0.02, 1.0, 31.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+        wake_at = self.table.wake_at()
+        if wake_at is not None and wake_at <= self.now:
+            self.act(self.table.tick(self.now))
+
+    def pick(self, data: st.DataObject, fits: Callable[[SimulatedChild], object]) -> int | None:
+        fitting = [slot for slot, child in self.children.items() if fits(child)]
+        return data.draw(st.sampled_from(fitting)) if fitting else None
+
+    @rule(data=st.data())
+    def child_comes_up(self, data: st.DataObject) -> None:
+        slot = self.pick(data, lambda child: not child.ready and not child.killed)
+        if slot is not None:
+            self.children[slot].ready = True
+            self.act(self.table.ready(slot, self.now))
+
+    @rule(data=st.data(), times=st.integers(1, 5))
+    def child_takes(self, data: st.DataObject, times: int) -> None:
+        slot = self.pick(data, lambda child: child.queue and not child.running)
+        for _ in range(times):
+            if slot is not None and self.children[slot].queue and not self.children[slot].running:
+                self.begun.update(filter(None, [self.children[slot].take()]))
+
+    @rule(data=st.data(), seconds=st.sampled_from([0.0001, 0.02, 1.0]), read=st.booleans())
+    def child_answers(self, data: st.DataObject, seconds: float, read: bool) -> None:
+        slot = self.pick(data, lambda child: child.running)
+        if slot is None:
+            return
+        child = self.children[slot]
+        assert child.running is not None
+        key = key_of(child.running)
+        child.answers.append(AttemptResult(key.task_id, key.number, started_at=0.0, finished_at=seconds))
+        child.running = None
+        if read:
+            self.act(self.read(slot))
+
+    @rule(data=st.data())
+    def pool_reads(self, data: st.DataObject) -> None:
+        slot = self.pick(data, lambda child: child.answers)
+        if slot is not None:
+            self.act(self.read(slot))
+
+    @rule(data=st.data())
+    def child_forgets(self, data: st.DataObject) -> None:
+        slot = self.pick(data, lambda child: child.functions)
+        if slot is not None:
+            self.children[slot].functions.clear()
+
+    @rule(data=st.data(), only_killed=st.booleans())
+    def child_dies(self, data: st.DataObject, only_killed: bool) -> None:
+        slot = self.pick(data, lambda child: child.killed or not only_killed)
+        if slot is None:
+            return
+        self.bury(slot)
+
+    def bury(self, slot: int) -> None:
+        child = self.children.pop(slot)
+        if child.running:
+            self.may_crash.add(key_of(child.running))
+        results = [answer for answer in child.answers if isinstance(answer, AttemptResult)]
+        keys = [answer for answer in child.answers if not isinstance(answer, AttemptResult)]
+        keys += [key_of(send) for send in child.queue]
+        self.act(self.table.exited(slot, results, keys, ChildExit(code=-11), self.now))
+
+    @rule(data=st.data(), cause=st.sampled_from([Cause.RECYCLED, Cause.TOO_MANY_PROCESSES]))
+    def child_is_to_be_replaced(self, data: st.DataObject, cause: Cause) -> None:
+        slot = self.pick(data, lambda child: child.ready)
+        if slot is None:
+            return
+        running = self.children[slot].running
+        if running and cause is Cause.TOO_MANY_PROCESSES:
+            return
+        self.act(self.table.retire(slot, cause))
+
+    @precondition(lambda self: len(self.children) < SLOTS)
+    @rule(data=st.data())
+    def spawn_fails_again(self, data: st.DataObject) -> None:
+        down = [slot.index for slot in self.table.slots if slot.phase is Phase.DOWN]
+        if down:
+            self.table.spawn_failed(data.draw(st.sampled_from(down)), self.now)
+
+    # What must hold
+
+    @invariant()
+    def promises(self) -> None:
+        assert self.table.capacity() >= 0
+        assert self.table.outstanding() >= 0
+        for key, times in self.reported.items():
+            assert times == 1, f"{key} was reported {times} times"
+            assert key in self.submitted
+        for key, times in self.begun.items():
+            assert times == 1, f"{key} was begun {times} times"
+        for key, kind in self.failures.items():
+            assert kind is not FailureKind.CRASHED or key in self.may_crash, f"{key} is said to have crashed"
+            assert kind is not FailureKind.TIMEOUT or self.submitted[key].timeout is not None
+
+    @invariant()
+    def no_child_is_left_unfed(self) -> None:
+        """While attempts wait, no child that could take one is idle."""
+        waiting = self.table.outstanding() - sum(len(slot.sent) for slot in self.table.slots)
+        idle = [slot for slot in self.table.slots if slot.phase is Phase.READY and not slot.sent and slot.cause is None]
+        assert not (waiting and idle)
+
+    def teardown(self) -> None:
+        """However it stands, when all children do their work everything comes to its end."""
+        for _ in range(500):
+            if not self.table.outstanding():
+                break
+            self.work_off()
+        unreported = set(self.submitted) - set(self.reported) - self.cancelled
+        assert not unreported, f"lost: {unreported}"
+        assert self.table.outstanding() == 0
+
+    def work_off(self) -> None:
+        """One round in which every child does the next thing."""
+        self.now += 11.0
+        self.act(self.table.tick(self.now))
+        for slot, child in list(self.children.items()):
+            if child.killed:
+                self.bury(slot)
+            elif not child.ready:
+                child.ready = True
+                self.act(self.table.ready(slot, self.now))
+            elif child.running:
+                key = key_of(child.running)
+                child.running = None
+                child.answers.append(AttemptResult(*key))
+            elif child.queue:
+                self.begun.update(filter(None, [child.take()]))
+            self.act(self.read(slot) if slot in self.children else [])
+        self.promises()
+
+
+TestSlots = SlotMachine.TestCase
+TestSlots.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+
+
+class LosesWhatIsRecalled(SlotTable):
+    def _take_back(self, slot: Slot, keys: Sequence[AttemptKey]) -> None:
+        super()._take_back(slot, keys)
+        if keys:
+            self._backlog.popleft() if self._backlog else None
+
+
+class RunsTwiceWhatIsRecalled(SlotTable):
+    def _take_back(self, slot: Slot, keys: Sequence[AttemptKey]) -> None:
+        returned = [entry for entry in slot.sent if entry.key in keys]
+        super()._take_back(slot, keys)
+        self._backlog.extend(returned)
+
+
+class KillsWithoutRecall(SlotTable):
+    def _overdue(self, slot: Slot, now: float) -> list[Action]:
+        if slot.phase is Phase.READY and slot.deadline is not None and now >= slot.deadline:
+            return [self._kill(slot, Cause.TIMEOUT, now)]
+        return super()._overdue(slot, now)
+
+
+class KillsTooEarly(SlotTable):
+    def _cause_to_kill(self, slot: Slot, now: float) -> Cause | None:
+        return super()._cause_to_kill(slot, now + 1.0)
+
+
+class SendsToTheDying(SlotTable):
+    def _room(self, slot: Slot) -> int:
+        return PREFETCH - len(slot.sent) if slot.phase is Phase.STOPPING else super()._room(slot)
+
+
+class SendsWhileRecalling(SlotTable):
+    def _room(self, slot: Slot) -> int:
+        slot.recalling = False
+        return super()._room(slot)
+
+
+class BlamesTheQueued(SlotTable):
+    def _victim(self, slot: Slot, child_exit: ChildExit, now: float) -> list[AttemptResult]:
+        slot.sent.extend(entry for entry in list(self._backlog)[:1] if not slot.sent)
+        return super()._victim(slot, child_exit, now)
+
+
+class ReportsTheCancelledTwice(SlotTable):
+    def cancel(self, keys: Iterable[AttemptKey]) -> list[Action]:
+        results = [AttemptResult(*entry.key) for slot in self.slots for entry in slot.sent if entry.key in keys]
+        return [Report(results), *super().cancel(keys)]
+
+
+class ForgetsToFeedTheNewcomer(SlotTable):
+    def ready(self, index: int, now: float) -> list[Action]:
+        super().ready(index, now)
+        return []
+
+
+@pytest.mark.parametrize("broken", [*SlotTable.__subclasses__()])
+def test_the_machine_catches(broken: type[SlotTable]) -> None:
+    machine = type("Machine", (SlotMachine,), {"table_class": broken})
+    quick = settings(
+        max_examples=2000, stateful_step_count=60, deadline=None, database=None, phases=[hypothesis.Phase.generate]
+    )
+    with pytest.raises((AssertionError, IndexError, ValueError, ExceptionGroup)):
+        run_state_machine_as_test(machine, settings=quick)
