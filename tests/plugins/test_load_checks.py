@@ -26,10 +26,13 @@ def mpcsfaas_failure_detectors():
 """
 BROKEN = {
     "import fails": ("import not_a_module_at_all", "ModuleNotFoundError: No module named 'not_a_module_at_all'"),
-    "syntax error": ("def broken(:", "raised SyntaxError: invalid syntax"),
-    "exits": ("import sys; sys.exit(3)", "raised SystemExit: 3"),
-    "exits without a word": ("raise SystemExit", "raised SystemExit."),
-    "base exception": ("class Odd(BaseException): pass\nraise Odd('no')", "raised Odd: no"),
+    "syntax error": ("def broken(:", "importing 'mpcsfaas_odd_module' raised SyntaxError: invalid syntax"),
+    "exits": ("import sys; sys.exit(3)", "importing 'mpcsfaas_odd_module' raised SystemExit: 3."),
+    "exits without a word": ("raise SystemExit", "importing 'mpcsfaas_odd_module' raised SystemExit."),
+    "base exception": (
+        "class Odd(BaseException): pass\nraise Odd('no')",
+        "importing 'mpcsfaas_odd_module' raised Odd: no.",
+    ),
     "unknown hook": ("@hookimpl\ndef mpcsfaas_storage(): return []", "Did you mean 'mpcsfaas_storages'?"),
     "unmarked hook": (
         "def mpcsfaas_storages(): return []",
