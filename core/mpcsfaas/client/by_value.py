@@ -18,6 +18,7 @@ import cloudpickle
 from mpcsfaas.client.installed import OwnModules
 
 PROTOCOL = 5
+DYNAMIC_FILENAME = "<dynamic-code>"
 ALWAYS_MENTIONED = frozenset({"__getattr__", "__version__"})
 
 _registry_lock = threading.RLock()
@@ -88,6 +89,8 @@ class _ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle
                 self._register_home(value)
             case type() | TypeVar():
                 self._register_home(value)
+            case CodeType():
+                return self._reduce_code(value)
             case ParamSpec() | TypeVarTuple():
                 return type(value), (value.__name__,)
             case NewType():
@@ -98,6 +101,11 @@ class _ByValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle
         home = sys.modules.get(getattr(value, "__module__", None) or "")
         if home is not None and home in self._own:
             self._registration.add(home)
+
+    def _reduce_code(self, code: CodeType) -> tuple[Any, ...]:
+        """With the name of its file, which cloudpickle leaves out and tracebacks need."""
+        make, args = self.dispatch_table[CodeType](code)
+        return make, tuple(code.co_filename if arg == DYNAMIC_FILENAME else arg for arg in args)
 
     def _reduce_module(self, module: ModuleType) -> tuple[Any, ...]:
         content = dict(vars(module))

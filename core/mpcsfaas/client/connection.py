@@ -67,7 +67,7 @@ class Connection:
         try:
             return _response(self.http.request(**_arguments(request, self.timeout)))
         except httpx.TransportError as error:
-            raise _unavailable(self.url, error) from error
+            raise _unavailable(self.url, error) from None
 
     def close(self) -> None:
         """Close the sockets. Idempotent."""
@@ -114,7 +114,7 @@ class AsyncConnection:
         try:
             return _response(await self.http.request(**_arguments(request, self.timeout)))
         except httpx.TransportError as error:
-            raise _unavailable(self.url, error) from error
+            raise _unavailable(self.url, error) from None
 
     async def close(self) -> None:
         """Close the sockets. Idempotent."""
@@ -161,7 +161,7 @@ class ResultStream:
                     yield self._follower.received(data)
             raise GatewayUnavailable(f"The gateway at {self._connection.url} ended the stream of results.")
         except httpx.TransportError as error:
-            raise _unavailable(self._connection.url, error) from error
+            raise _unavailable(self._connection.url, error) from None
 
     @property
     def after(self) -> int:
@@ -207,7 +207,7 @@ class AsyncResultStream:
                     yield self._follower.received(data)
             raise GatewayUnavailable(f"The gateway at {self._connection.url} ended the stream of results.")
         except httpx.TransportError as error:
-            raise _unavailable(self._connection.url, error) from error
+            raise _unavailable(self._connection.url, error) from None
 
 
 def checked_url(url: str) -> str:

@@ -66,7 +66,7 @@ class Delivery:
 
     def new_future(self, task_id: str) -> TaskFuture[Any]:
         """A future that cancels through us."""
-        return TaskFuture(task_id, self._cancel)
+        return TaskFuture(task_id, self)
 
     def submit(self, task: NewTask) -> TaskFuture[Any]:
         """Take over a task. Raises `RuntimeError` after `close`, or in a forked process, or `BrokenExecutor`."""
@@ -96,6 +96,22 @@ class Delivery:
                 self._phase = _Phase.CLOSING
         self._finish_if_drained()
 
+    def cancel(self, task_id: str) -> bool:
+        """Have the platform told to cancel a task. True if it had not ended; then its future is the caller's to end."""
+        if self._pid != os.getpid() or self._pending.take(task_id) is None:
+            return False
+        self._outbox.put(_Cancellation(task_id))
+        self._finish_if_drained()
+        return True
+
+    def check_process(self) -> None:
+        """Raises `RuntimeError` in a forked process."""
+        if self._pid != os.getpid():
+            raise RuntimeError(
+                f"This executor and its futures belong to process {self._pid}, which forked this one."
+                " Make another executor here; ask for a task by client.result(future.task_id)."
+            )
+
     def cancel_all(self) -> None:
         """Cancel every task that has not ended."""
         for future in self._pending.all():
@@ -109,13 +125,6 @@ class Delivery:
                     thread.join()
 
     # Life
-
-    def check_process(self) -> None:
-        """Raises `RuntimeError` in a forked process."""
-        if self._pid != os.getpid():
-            raise RuntimeError(
-                f"This executor belongs to process {self._pid}, which forked this one. Make another one here."
-            )
 
     def _check_open(self) -> None:
         if self._broken is not None:
@@ -161,14 +170,6 @@ class Delivery:
             self._client.close()
 
     # Sending
-
-    def _cancel(self, task_id: str) -> bool:
-        """True if the task had not ended; then its future is the caller's to end."""
-        if self._pid != os.getpid() or self._pending.take(task_id) is None:
-            return False
-        self._outbox.put(_Cancellation(task_id))
-        self._finish_if_drained()
-        return True
 
     def _send(self) -> None:
         while self._take_messages() or self._coalescer:

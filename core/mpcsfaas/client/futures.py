@@ -1,13 +1,21 @@
 """Futures of tasks, and the table of those whose end is not known yet."""
 
-import os
-from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from mpcsfaas.client.outcome import Outcome
 
 T = TypeVar("T")
+
+
+class Owner(Protocol):
+    """What sees a future's task to its end."""
+
+    def cancel(self, task_id: str) -> bool:
+        """Have the task cancelled. True if it had not ended; then its future is the caller's to end."""
+
+    def check_process(self) -> None:
+        """Raises `RuntimeError` in a forked process, to which nothing will ever be delivered."""
 
 
 class TaskFuture(Future[T]):
@@ -16,20 +24,20 @@ class TaskFuture(Future[T]):
     It is never `running()`: that a task was started is not told to the client.
     """
 
-    def __init__(self, task_id: str, on_cancel: Callable[[str], bool]) -> None:
+    accepted = False
+    """True once the gateway has said that it has the task."""
+
+    def __init__(self, task_id: str, owner: Owner) -> None:
         super().__init__()
         self.task_id = task_id
-        self.accepted = False
-        """True once the gateway has said that it has the task."""
-        self._on_cancel = on_cancel
-        self._pid = os.getpid()
+        self._owner = owner
 
     def cancel(self) -> bool:
         """Cancel the task, also while it runs; True unless it has ended before. Never blocks.
 
         The future is cancelled at once, and the platform is told by the executor's thread, which kills what runs.
         """
-        if not self._on_cancel(self.task_id):
+        if not self._owner.cancel(self.task_id):
             return self.cancelled()
         self.mark_cancelled()
         return True
@@ -48,20 +56,15 @@ class TaskFuture(Future[T]):
 
     def result(self, timeout: float | None = None) -> T:
         """As in the standard library. Raises `RuntimeError` in a forked process, where it would wait for ever."""
-        self._check_process()
+        if not self.done():
+            self._owner.check_process()
         return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """As in the standard library; `RuntimeError` as in `result`."""
-        self._check_process()
+        if not self.done():
+            self._owner.check_process()
         return super().exception(timeout)
-
-    def _check_process(self) -> None:
-        if self._pid != os.getpid() and not self.done():
-            raise RuntimeError(
-                f"The future of task {self.task_id} belongs to process {self._pid}, which forked this one."
-                " Ask for it there, or here by client.result(future.task_id)."
-            )
 
 
 class PendingFutures:
