@@ -4,6 +4,7 @@ import traceback
 
 import typer
 
+from mpcsfaas.client.errors import GatewayError, ResultUnreadable, TaskFailed
 from mpcsfaas.errors import MpcsfaasError, StorageError
 
 FAILED = 1
@@ -20,7 +21,7 @@ def report(error: Exception) -> int:
         case typer.Abort():
             _say("stopped by the user.")
             return FAILED
-        case StorageError():
+        case StorageError() | GatewayError() | TaskFailed() | ResultUnreadable():
             _say(str(error))
             return FAILED
         case MpcsfaasError():

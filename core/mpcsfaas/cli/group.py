@@ -21,6 +21,14 @@ COMMANDS = {
     "serve": "mpcsfaas.cli.server_commands",
     "dispatcher": "mpcsfaas.cli.server_commands",
     "plugins": "mpcsfaas.cli.plugin_commands",
+    "fn": "mpcsfaas.cli.function_commands",
+    "run": "mpcsfaas.cli.run_command",
+    "tasks": "mpcsfaas.cli.task_commands",
+    "result": "mpcsfaas.cli.task_commands",
+    "logs": "mpcsfaas.cli.task_commands",
+    "cancel": "mpcsfaas.cli.task_commands",
+    "stats": "mpcsfaas.cli.platform_commands",
+    "workers": "mpcsfaas.cli.platform_commands",
 }
 """The module of each command, in the order in which help lists them."""
 

@@ -1,0 +1,134 @@
+"""How client commands find the gateway, and what they ask it beyond what the SDK offers."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+from msgspec import Struct
+
+from mpcsfaas.client import Client
+from mpcsfaas.client.errors import NotFound
+from mpcsfaas.client.exchange import Request, decode, error_of, get, post
+from mpcsfaas.client.operations import Operation, fetch, patiently
+from mpcsfaas.client.records import FunctionInfo, Page, TaskState
+from mpcsfaas.client.session import Session
+from mpcsfaas.errors import SettingsError
+from mpcsfaas.model import State, TaskRecord
+
+Url = Annotated[
+    str | None, typer.Option("--url", help="URL of the gateway. Default: MPCSFAAS_URL, or the platform that you run.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Address(NamedTuple):
+    """Where the gateway is, and whether the user said so."""
+
+    url: str
+    chosen: bool
+
+
+class Health(Struct, frozen=True):
+    """A gateway's word that it serves."""
+
+    status: str
+
+
+class Cancelled(Struct, frozen=True):
+    """The states of tasks after cancelling them, in order."""
+
+    results: list[TaskState]
+
+
+@contextmanager
+def gateway(url: str | None, by_value: Sequence[str] = ()) -> Iterator[Client]:
+    """A client of the gateway at hand, which has answered. Raises `GatewayError` at once if there is none."""
+    address = find_address(url).url
+    try:
+        client = Client(address, by_value=by_value)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    with client:
+        client.connection.perform(_greet())
+        yield client
+
+
+def find_address(url: str | None) -> Address:
+    """What `--url`, MPCSFAAS_URL or the settings file says; else the platform that this user runs; else the default."""
+    from mpcsfaas.settings import Configuration, Flags
+
+    settings = Configuration.read(Flags({"url": url} if url else {})).settings
+    if "url" in settings.model_fields_set:
+        return Address(settings.url, chosen=True)
+    return Address(_running(settings.state_dir / "up.json") or settings.url, chosen=False)
+
+
+def _running(announcement: Path) -> str | None:
+    """What `mpcsfaas up` wrote, if the process that wrote it lives."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        content = json.loads(announcement.read_text())
+        os.kill(int(content["pid"]), 0)
+        return str(content["url"])
+    return None
+
+
+def _greet() -> Operation[Health]:
+    """Without the patience of other requests: nobody wants to wait for a gateway that is not there."""
+    return decode((yield get("/healthz")), Health)
+
+
+# What commands ask
+
+
+def tasks_page(
+    session: Session, state: State | None, function: str | None, group: str | None, limit: int, cursor: str | None
+) -> Operation[Page[TaskRecord]]:
+    """Up to `limit` tasks, newest first."""
+    request = get("/v1/tasks", state=state, function=function, group=group, limit=limit, cursor=cursor)
+    return fetch(session, request, Page[TaskRecord])
+
+
+def function_info(session: Session, function_id: str) -> Operation[FunctionInfo]:
+    """A registered function. Raises `NotFound`."""
+    return fetch(session, get(f"/v1/functions/{function_id}"), FunctionInfo)
+
+
+def delete_function(session: Session, function_id: str) -> Operation[None]:
+    """Delete a function. Raises `NotFound`."""
+    response = yield from patiently(session, Request("DELETE", f"/v1/functions/{function_id}"))
+    if response.status >= 300:
+        raise error_of(response)
+
+
+def cancel_tasks(session: Session, task_ids: Sequence[str]) -> Operation[Cancelled]:
+    """Cancel tasks; the state of each afterwards."""
+    return fetch(session, post("/v1/tasks:cancel", {"ids": list(task_ids)}), Cancelled)
+
+
+def function_named(client: Client, word: str) -> FunctionInfo:
+    """The function with this id, or the newest with this name. Raises `NotFound`."""
+    from mpcsfaas.plugins import did_you_mean
+
+    if is_id(word):
+        return client.connection.perform(function_info(client.session, word))
+    functions = list(client.functions())
+    found = [info for info in functions if info.name == word]
+    if not found:
+        hint = did_you_mean(word, {info.name for info in functions})
+        raise NotFound(f"No function is called {word!r}.{hint} See `mpcsfaas fn list`, or give FILE.py:FUNCTION.")
+    return max(found, key=lambda info: info.created_at)
+
+
+def is_id(word: str) -> bool:
+    """Whether this has the form of an id."""
+    from uuid import UUID
+
+    try:
+        UUID(word)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,71 @@
+"""How commands print what they found: tables for people, JSON for scripts."""
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import typer
+
+DAY = 86_400.0
+WIDE = 10_000
+"""Columns of what is not a terminal: nothing is cut there."""
+
+
+def print_json(value: Any) -> None:
+    """Print as JSON; what JSON has no form for, as its `repr`."""
+    import msgspec
+
+    text = msgspec.json.encode(value, enc_hook=repr)
+    typer.echo(msgspec.json.format(text, indent=2).decode())
+
+
+def print_value(value: Any) -> None:
+    """Print what a function returned: text as it is, anything else as Python writes it."""
+    typer.echo(value if isinstance(value, str) else repr(value))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table without lines; on a terminal, long cells are wrapped."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    for column in table.columns:
+        column.overflow = "fold"
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    _print(table)
+
+
+def print_fields(fields: Iterable[tuple[str, object]]) -> None:
+    """Print names and values below each other; what is None or empty is left out."""
+    shown = [(name, value) for name, value in fields if value not in (None, "", ())]
+    width = max(len(name) for name, _ in shown)
+    for name, value in shown:
+        typer.echo(f"{name:{width}}  {value}")
+
+
+def _print(table: Any) -> None:
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def ago(moment: float | None) -> str:
+    """How long ago, in the largest unit that fits."""
+    return "" if moment is None else f"{duration(max(0.0, time.time() - moment))} ago"
+
+
+def at(moment: float | None) -> str:
+    """A time of this machine's zone."""
+    return "" if not moment else datetime.fromtimestamp(moment).astimezone().isoformat(" ", "milliseconds")
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that fits."""
+    for limit, size, unit, digits in ((1.0, 0.001, "ms", 0), (120.0, 1.0, "s", 1), (7200.0, 60.0, "min", 0)):
+        if seconds < limit:
+            return f"{seconds / size:.{digits}f} {unit}"
+    return f"{seconds / 3600:.0f} h" if seconds < 2 * DAY else f"{seconds / DAY:.0f} days"

@@ -1,0 +1,156 @@
+"""`mpcsfaas tasks`, `result`, `logs` and `cancel`: what became of tasks."""
+
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from mpcsfaas.cli.errors import FAILED
+from mpcsfaas.cli.gateway import Json, Url, cancel_tasks, function_info, function_named, gateway, tasks_page
+from mpcsfaas.cli.outcomes import print_outcome, wait_for_end
+from mpcsfaas.cli.rendering import ago, at, duration, print_fields, print_json, print_table
+from mpcsfaas.client import Client
+from mpcsfaas.client.errors import NotFound
+from mpcsfaas.model import AttemptRecord, State, TaskRecord
+
+app = typer.Typer()
+tasks = typer.Typer(invoke_without_command=True, add_completion=False)
+app.add_typer(tasks, name="tasks")
+
+TaskId = Annotated[str, typer.Argument(metavar="TASK", help="Id of a task.", show_default=False)]
+TaskIds = Annotated[list[str], typer.Argument(metavar="TASK…", help="Ids of tasks.", show_default=False)]
+WantedState = Annotated[State | None, typer.Option("--state", case_sensitive=False, help="Only those in this state.")]
+OfFunction = Annotated[str | None, typer.Option("--function", help="Only those of this function: a name or an id.")]
+Group = Annotated[str | None, typer.Option("--group", help="Only those of this group.")]
+Failed = Annotated[bool, typer.Option("--failed", help="Short for --state FAILED.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many to list.")]
+Cursor = Annotated[str | None, typer.Option("--cursor", help="Where to go on: what the last list ended with.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the task's end.")]
+Timeout = Annotated[float | None, typer.Option("--timeout", min=0, help="Seconds to wait at most.")]
+
+
+@tasks.callback(help="List tasks, newest first, or show one.")
+def list_tasks(
+    context: typer.Context,
+    state: WantedState = None,
+    failed: Failed = False,
+    function: OfFunction = None,
+    group: Group = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """List tasks."""
+    if context.invoked_subcommand:
+        return
+    with gateway(url) as client:
+        function_id = function_named(client, function).id if function else None
+        wanted = State.FAILED if failed else state
+        page = client.connection.perform(tasks_page(client.session, wanted, function_id, group, limit, cursor))
+        names = {} if as_json else dict(_names(client, {record.function_id for record in page.items}))
+    if as_json:
+        print_json(page)
+        return
+    columns = ("id", "state", "function", "accepted", "took", "attempts", "failure")
+    print_table(columns, [_row(record, names[record.function_id]) for record in page.items])
+    if page.cursor:
+        typer.echo(f"There are more: add --cursor {page.cursor}", err=True)
+
+
+@tasks.command()
+def show(task: TaskId, url: Url = None, as_json: Json = False) -> None:
+    """Show a task and the history of its attempts."""
+    with gateway(url) as client:
+        record = client.task(task)
+        ((_, name),) = _names(client, {record.function_id})
+    if as_json:
+        print_json(record)
+        return
+    _print_record(record, name)
+
+
+@app.command()
+def result(task: TaskId, wait: Wait = False, timeout: Timeout = None, url: Url = None, as_json: Json = False) -> None:
+    """Print a task's result. Exits with 1, and prints the traceback, if it failed."""
+    with gateway(url) as client:
+        end = wait_for_end(client, task, timeout if wait else 0.0)
+        print_outcome(client, task, end, as_json)
+
+
+@app.command()
+def logs(task: TaskId, url: Url = None, as_json: Json = False) -> None:
+    """Print what a task's latest finished attempt printed: its output to the output, its errors to the errors."""
+    with gateway(url) as client:
+        printed = client.logs(task)
+    if as_json:
+        print_json(printed)
+        return
+    typer.echo(printed.stdout, nl=False)
+    typer.echo(printed.stderr, nl=False, err=True)
+
+
+@app.command()
+def cancel(tasks: TaskIds, url: Url = None, as_json: Json = False) -> None:
+    """Cancel tasks, waiting or running, and print the state of each afterwards. Exits with 1 if one is unknown."""
+    with gateway(url) as client:
+        answer = client.connection.perform(cancel_tasks(client.session, tasks))
+    if as_json:
+        print_json(answer.results)
+    else:
+        for item in answer.results:
+            typer.echo(f"{item.id} {item.state or 'unknown'}")
+    if any(item.state is None for item in answer.results):
+        raise typer.Exit(FAILED)
+
+
+def _names(client: Client, function_ids: set[str]) -> Iterator[tuple[str, str]]:
+    """The names of functions; a removed one has only its id left."""
+    for function_id in function_ids:
+        try:
+            yield function_id, client.connection.perform(function_info(client.session, function_id)).name
+        except NotFound:
+            yield function_id, function_id
+
+
+def _row(record: TaskRecord, name: str) -> tuple[object, ...]:
+    took = "" if record.finished_at is None else duration(record.finished_at - record.created_at)
+    failure = "" if record.failure is None else f"{record.failure.kind}: {record.failure.message}".partition("\n")[0]
+    return record.id, record.state, name, ago(record.created_at), took, record.attempt, failure[:100]
+
+
+def _print_record(record: TaskRecord, name: str) -> None:
+    import msgspec
+
+    options = msgspec.to_builtins(record.options)
+    print_fields(
+        [
+            ("id", record.id),
+            ("state", f"{record.state}{' (its result has expired)' if record.expired else ''}"),
+            ("function", f"{name} ({record.function_id})"),
+            ("serializer", record.serializer),
+            ("accepted", at(record.created_at)),
+            ("ended", at(record.finished_at)),
+            ("options", ", ".join(f"{option}={value}" for option, value in options.items())),
+            ("failure", record.failure and f"{record.failure.kind}: {record.failure.message}"),
+        ]
+    )
+    if record.history:
+        typer.echo()
+        columns = ("attempt", "worker", "claimed", "waited", "ran", "failure")
+        print_table(columns, [_attempt_row(attempt) for attempt in record.history])
+    if record.failure and record.failure.traceback:
+        typer.echo(f"\n{record.failure.traceback.rstrip()}")
+
+
+def _attempt_row(attempt: AttemptRecord) -> tuple[object, ...]:
+    ran = attempt.finished_at - attempt.started_at if attempt.started_at and attempt.finished_at else None
+    waited = attempt.started_at - attempt.claimed_at if attempt.started_at and attempt.claimed_at else None
+    times = ["" if seconds is None else duration(max(0.0, seconds)) for seconds in (waited, ran)]
+    return (
+        attempt.number,
+        attempt.worker,
+        at(attempt.claimed_at),
+        *times,
+        (attempt.failure and attempt.failure.kind) or "",
+    )
