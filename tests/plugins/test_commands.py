@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from mpcsfaas import __version__
 from mpcsfaas.testing.distributions import Distributions
 
 FORGETFUL = """
@@ -22,7 +23,7 @@ class Forgetful(Serializer):
 def mpcsfaas_serializers():
     return [Forgetful]
 """
-HEAVY = ("fastapi", "uvicorn", "dill", "httpx", "zmq", "sqlite3", "mpcsfaas.gateway", "mpcsfaas.client")
+HEAVY = ("fastapi", "uvicorn", "dill", "httpx", "zmq", "sqlite3", "mpcsfaas.gateway")
 IMPORTED = f"""
 import sys
 from mpcsfaas.cli import run
@@ -51,7 +52,7 @@ def fails(process: subprocess.CompletedProcess[str], code: int, message: str) ->
 def test_the_version_is_told_without_anything_heavy(installed: Distributions) -> None:
     process = execute(installed, "-c", IMPORTED)
 
-    assert process.stdout.splitlines() == ["mpcsfaas 0.1.0", "0 []"]
+    assert process.stdout.splitlines() == [f"mpcsfaas {__version__}", "0 []"]
 
 
 def test_plugins_are_listed_with_what_is_wrong(remote: Distributions) -> None:
