@@ -8,7 +8,15 @@ from typing import Any
 
 import typer
 
-DAY = 86_400.0
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
+UNITS = (
+    (1.0, 0.001, "ms", 0),
+    (10.0, 1.0, "s", 1),
+    (2 * MINUTE, 1.0, "s", 0),
+    (2 * HOUR, MINUTE, "min", 0),
+    (2 * DAY, HOUR, "h", 0),
+)
+"""Below how many seconds each unit is used, its size, its name and its digits."""
 WIDE = 10_000
 """Columns of what is not a terminal: nothing is cut there."""
 
@@ -65,7 +73,7 @@ def at(moment: float | None) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds in the unit that fits."""
-    for limit, size, unit, digits in ((1.0, 0.001, "ms", 0), (120.0, 1.0, "s", 1), (7200.0, 60.0, "min", 0)):
+    for limit, size, unit, digits in UNITS:
         if seconds < limit:
             return f"{seconds / size:.{digits}f} {unit}"
-    return f"{seconds / 3600:.0f} h" if seconds < 2 * DAY else f"{seconds / DAY:.0f} days"
+    return f"{seconds / DAY:.0f} days"

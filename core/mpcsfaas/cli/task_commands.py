@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -11,14 +12,16 @@ from mpcsfaas.cli.outcomes import print_outcome, wait_for_end
 from mpcsfaas.cli.rendering import ago, at, duration, print_fields, print_json, print_table
 from mpcsfaas.client import Client
 from mpcsfaas.client.errors import NotFound
-from mpcsfaas.model import AttemptRecord, State, TaskRecord
+from mpcsfaas.model import AttemptRecord, State, TaskOptions, TaskRecord
 
 app = typer.Typer()
 tasks = typer.Typer(invoke_without_command=True, add_completion=False)
 app.add_typer(tasks, name="tasks")
 
-TaskId = Annotated[str, typer.Argument(metavar="TASK", help="Id of a task.", show_default=False)]
-TaskIds = Annotated[list[str], typer.Argument(metavar="TASK…", help="Ids of tasks.", show_default=False)]
+DEFAULTS = TaskOptions()
+
+TaskId = Annotated[UUID, typer.Argument(metavar="TASK", help="Id of a task.", show_default=False)]
+TaskIds = Annotated[list[UUID], typer.Argument(metavar="TASK…", help="Ids of tasks.", show_default=False)]
 WantedState = Annotated[State | None, typer.Option("--state", case_sensitive=False, help="Only those in this state.")]
 OfFunction = Annotated[str | None, typer.Option("--function", help="Only those of this function: a name or an id.")]
 Group = Annotated[str | None, typer.Option("--group", help="Only those of this group.")]
@@ -62,7 +65,7 @@ def list_tasks(
 def show(task: TaskId, url: Url = None, as_json: Json = False) -> None:
     """Show a task and the history of its attempts."""
     with gateway(url) as client:
-        record = client.task(task)
+        record = client.task(str(task))
         ((_, name),) = _names(client, {record.function_id})
     if as_json:
         print_json(record)
@@ -74,15 +77,15 @@ def show(task: TaskId, url: Url = None, as_json: Json = False) -> None:
 def result(task: TaskId, wait: Wait = False, timeout: Timeout = None, url: Url = None, as_json: Json = False) -> None:
     """Print a task's result. Exits with 1, and prints the traceback, if it failed."""
     with gateway(url) as client:
-        end = wait_for_end(client, task, timeout if wait else 0.0)
-        print_outcome(client, task, end, as_json)
+        end = wait_for_end(client, str(task), timeout if wait else 0.0)
+        print_outcome(client, str(task), end, as_json)
 
 
 @app.command()
 def logs(task: TaskId, url: Url = None, as_json: Json = False) -> None:
     """Print what a task's latest finished attempt printed: its output to the output, its errors to the errors."""
     with gateway(url) as client:
-        printed = client.logs(task)
+        printed = client.logs(str(task))
     if as_json:
         print_json(printed)
         return
@@ -94,7 +97,7 @@ def logs(task: TaskId, url: Url = None, as_json: Json = False) -> None:
 def cancel(tasks: TaskIds, url: Url = None, as_json: Json = False) -> None:
     """Cancel tasks, waiting or running, and print the state of each afterwards. Exits with 1 if one is unknown."""
     with gateway(url) as client:
-        answer = client.connection.perform(cancel_tasks(client.session, tasks))
+        answer = client.connection.perform(cancel_tasks(client.session, list(map(str, tasks))))
     if as_json:
         print_json(answer.results)
     else:
@@ -120,9 +123,6 @@ def _row(record: TaskRecord, name: str) -> tuple[object, ...]:
 
 
 def _print_record(record: TaskRecord, name: str) -> None:
-    import msgspec
-
-    options = msgspec.to_builtins(record.options)
     print_fields(
         [
             ("id", record.id),
@@ -131,7 +131,7 @@ def _print_record(record: TaskRecord, name: str) -> None:
             ("serializer", record.serializer),
             ("accepted", at(record.created_at)),
             ("ended", at(record.finished_at)),
-            ("options", ", ".join(f"{option}={value}" for option, value in options.items())),
+            ("options", _options(record.options)),
             ("failure", record.failure and f"{record.failure.kind}: {record.failure.message}"),
         ]
     )
@@ -143,14 +143,15 @@ def _print_record(record: TaskRecord, name: str) -> None:
         typer.echo(f"\n{record.failure.traceback.rstrip()}")
 
 
+def _options(options: TaskOptions) -> str:
+    """Those that differ from the defaults."""
+    chosen = {name: getattr(options, name) for name in options.__struct_fields__}
+    return ", ".join(f"{name}={value}" for name, value in chosen.items() if value != getattr(DEFAULTS, name))
+
+
 def _attempt_row(attempt: AttemptRecord) -> tuple[object, ...]:
     ran = attempt.finished_at - attempt.started_at if attempt.started_at and attempt.finished_at else None
     waited = attempt.started_at - attempt.claimed_at if attempt.started_at and attempt.claimed_at else None
     times = ["" if seconds is None else duration(max(0.0, seconds)) for seconds in (waited, ran)]
-    return (
-        attempt.number,
-        attempt.worker,
-        at(attempt.claimed_at),
-        *times,
-        (attempt.failure and attempt.failure.kind) or "",
-    )
+    kind = attempt.failure.kind if attempt.failure else ""
+    return attempt.number, attempt.worker, at(attempt.claimed_at), *times, kind
