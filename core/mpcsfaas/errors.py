@@ -31,3 +31,7 @@ class SerializationError(MpcsfaasError):
 
 class InvalidPayload(SerializationError):
     """Bytes are not what their serializer writes (found without executing anything)."""
+
+
+class InvalidFrame(MpcsfaasError):
+    """A frame from the other side of a wire cannot be understood; it is counted and dropped."""
