@@ -17,6 +17,7 @@ from mpcsfaas.client.errors import GatewayUnavailable
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 15.0
 PROBE_TIMEOUT = 2.0
+_UP = (sys.executable, "-m", "mpcsfaas", "up", "--port", "0")
 
 
 class _Running(NamedTuple):
@@ -76,15 +77,15 @@ def find_running() -> _Running | None:
 class PlatformChild:
     """`mpcsfaas up` as a child process."""
 
-    def __init__(self) -> None:
-        """Start it and wait until it is ready. Raises `GatewayUnavailable`."""
+    def __init__(self, *arguments: str) -> None:
+        """Start it, with more words on its command line, and wait until it is ready. Raises `GatewayUnavailable`."""
         self._folder = tempfile.TemporaryDirectory(prefix="mpcsfaas-")
         self._ready_file = Path(self._folder.name) / "ready.json"
         self._log_file = Path(self._folder.name) / "log"
         self._pid = os.getpid()
         with self._log_file.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "mpcsfaas", "up", "--port", "0", "--ready-file", str(self._ready_file)],
+                [*_UP, "--ready-file", str(self._ready_file), *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
