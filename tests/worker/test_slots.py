@@ -6,9 +6,9 @@ it was told to die; a kill hits only what was to be killed; capacity is never ne
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import hypothesis
 import pytest
@@ -35,6 +35,7 @@ class SimulatedChild:
     """Not yet read by the pool: a result, or the key of an attempt whose function is needed."""
     ready: bool = False
     killed: bool = False
+    begun: int = 0
 
     def take(self) -> AttemptKey | None:
         """Take the next message; the key of what thereby begins to run, if anything does."""
@@ -45,11 +46,28 @@ class SimulatedChild:
             self.answers.append(send.assignment.attempt.key)
             return None
         self.running = send
+        self.begun += 1
         return send.assignment.attempt.key
 
 
 def key_of(send: Send) -> AttemptKey:
     return send.assignment.attempt.key
+
+
+ChildRule: TypeAlias = Callable[["SlotMachine", int, st.DataObject], None]
+
+
+def for_a_child(fits: Callable[[SimulatedChild], object]) -> Callable[[ChildRule], Any]:
+    """A rule that is tried when there is a child that `fits`, and is given the slot of one."""
+
+    def decorate(act: ChildRule) -> Any:
+        def body(self: "SlotMachine", data: st.DataObject) -> None:
+            act(self, data.draw(st.sampled_from(self.slots_of(fits))), data)
+
+        body.__name__ = act.__name__
+        return precondition(lambda self: self.slots_of(fits))(rule(data=st.data())(body))
+
+    return decorate
 
 
 class SlotMachine(RuleBasedStateMachine):
@@ -70,6 +88,9 @@ class SlotMachine(RuleBasedStateMachine):
         self.failures: dict[AttemptKey, FailureKind] = {}
         self.may_crash: set[AttemptKey] = set()
         self.act(self.table.start(self.now))
+
+    def slots_of(self, fits: Callable[[SimulatedChild], object]) -> list[int]:
+        return [slot for slot, child in self.children.items() if fits(child)]
 
     # The shell
 
@@ -154,55 +175,46 @@ class SlotMachine(RuleBasedStateMachine):
         if wake_at is not None and wake_at <= self.now:
             self.act(self.table.tick(self.now))
 
-    def pick(self, data: st.DataObject, fits: Callable[[SimulatedChild], object]) -> int | None:
-        fitting = [slot for slot, child in self.children.items() if fits(child)]
-        return data.draw(st.sampled_from(fitting)) if fitting else None
+    @for_a_child(lambda child: not child.ready and not child.killed)
+    def child_comes_up(self, slot: int, data: st.DataObject) -> None:
+        self.children[slot].ready = True
+        self.act(self.table.ready(slot, self.now))
 
-    @rule(data=st.data())
-    def child_comes_up(self, data: st.DataObject) -> None:
-        slot = self.pick(data, lambda child: not child.ready and not child.killed)
-        if slot is not None:
-            self.children[slot].ready = True
-            self.act(self.table.ready(slot, self.now))
+    @for_a_child(lambda child: child.queue and not child.running)
+    def child_takes(self, slot: int, data: st.DataObject) -> None:
+        while self.children[slot].queue and not self.children[slot].running:
+            self.begun.update(filter(None, [self.children[slot].take()]))
 
-    @rule(data=st.data(), times=st.integers(1, 5))
-    def child_takes(self, data: st.DataObject, times: int) -> None:
-        slot = self.pick(data, lambda child: child.queue and not child.running)
-        for _ in range(times):
-            if slot is not None and self.children[slot].queue and not self.children[slot].running:
-                self.begun.update(filter(None, [self.children[slot].take()]))
-
-    @rule(data=st.data(), seconds=st.sampled_from([0.0001, 0.02, 1.0]), read=st.booleans())
-    def child_answers(self, data: st.DataObject, seconds: float, read: bool) -> None:
-        slot = self.pick(data, lambda child: child.running)
-        if slot is None:
-            return
+    @for_a_child(lambda child: child.running)
+    def child_answers(self, slot: int, data: st.DataObject) -> None:
         child = self.children[slot]
         assert child.running is not None
-        key = key_of(child.running)
-        child.answers.append(AttemptResult(key.task_id, key.number, started_at=0.0, finished_at=seconds))
+        seconds = data.draw(st.sampled_from([0.0001, 0.02, 1.0]))
+        child.answers.append(AttemptResult(*key_of(child.running), finished_at=seconds))
         child.running = None
-        if read:
+        if data.draw(st.booleans()):
             self.act(self.read(slot))
 
-    @rule(data=st.data())
-    def pool_reads(self, data: st.DataObject) -> None:
-        slot = self.pick(data, lambda child: child.answers)
-        if slot is not None:
-            self.act(self.read(slot))
+    @for_a_child(lambda child: child.answers)
+    def pool_reads(self, slot: int, data: st.DataObject) -> None:
+        self.act(self.read(slot))
 
-    @rule(data=st.data())
-    def child_forgets(self, data: st.DataObject) -> None:
-        slot = self.pick(data, lambda child: child.functions)
-        if slot is not None:
-            self.children[slot].functions.clear()
+    @for_a_child(lambda child: child.functions)
+    def child_forgets(self, slot: int, data: st.DataObject) -> None:
+        self.children[slot].functions.clear()
 
-    @rule(data=st.data(), only_killed=st.booleans())
-    def child_dies(self, data: st.DataObject, only_killed: bool) -> None:
-        slot = self.pick(data, lambda child: child.killed or not only_killed)
-        if slot is None:
-            return
+    @for_a_child(lambda child: child.killed)
+    def killed_child_dies(self, slot: int, data: st.DataObject) -> None:
         self.bury(slot)
+
+    @for_a_child(lambda child: True)
+    def child_crashes(self, slot: int, data: st.DataObject) -> None:
+        self.bury(slot)
+
+    @for_a_child(lambda child: child.ready and not child.killed)
+    def child_is_to_be_replaced(self, slot: int, data: st.DataObject) -> None:
+        at_once = self.children[slot].running is None and data.draw(st.booleans())
+        self.act(self.table.retire(slot, Cause.TOO_MANY_PROCESSES if at_once else Cause.RECYCLED))
 
     def bury(self, slot: int) -> None:
         child = self.children.pop(slot)
@@ -212,16 +224,6 @@ class SlotMachine(RuleBasedStateMachine):
         keys = [answer for answer in child.answers if not isinstance(answer, AttemptResult)]
         keys += [key_of(send) for send in child.queue]
         self.act(self.table.exited(slot, results, keys, ChildExit(code=-11), self.now))
-
-    @rule(data=st.data(), cause=st.sampled_from([Cause.RECYCLED, Cause.TOO_MANY_PROCESSES]))
-    def child_is_to_be_replaced(self, data: st.DataObject, cause: Cause) -> None:
-        slot = self.pick(data, lambda child: child.ready)
-        if slot is None:
-            return
-        running = self.children[slot].running
-        if running and cause is Cause.TOO_MANY_PROCESSES:
-            return
-        self.act(self.table.retire(slot, cause))
 
     @precondition(lambda self: len(self.children) < SLOTS)
     @rule(data=st.data())
@@ -244,6 +246,10 @@ class SlotMachine(RuleBasedStateMachine):
         for key, kind in self.failures.items():
             assert kind is not FailureKind.CRASHED or key in self.may_crash, f"{key} is said to have crashed"
             assert kind is not FailureKind.TIMEOUT or self.submitted[key].timeout is not None
+
+    @invariant()
+    def no_child_serves_too_long(self) -> None:
+        assert all(child.begun <= RECYCLE_AFTER for child in self.children.values())
 
     @invariant()
     def no_child_is_left_unfed(self) -> None:
@@ -283,7 +289,7 @@ class SlotMachine(RuleBasedStateMachine):
 
 
 TestSlots = SlotMachine.TestCase
-TestSlots.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestSlots.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
 
 
 class LosesWhatIsRecalled(SlotTable):
@@ -309,7 +315,7 @@ class KillsWithoutRecall(SlotTable):
 
 class KillsTooEarly(SlotTable):
     def _cause_to_kill(self, slot: Slot, now: float) -> Cause | None:
-        return super()._cause_to_kill(slot, now + 1.0)
+        return super()._cause_to_kill(slot, now + 10.0)
 
 
 class SendsToTheDying(SlotTable):
@@ -329,10 +335,21 @@ class BlamesTheQueued(SlotTable):
         return super()._victim(slot, child_exit, now)
 
 
-class ReportsTheCancelledTwice(SlotTable):
-    def cancel(self, keys: Iterable[AttemptKey]) -> list[Action]:
-        results = [AttemptResult(*entry.key) for slot in self.slots for entry in slot.sent if entry.key in keys]
-        return [Report(results), *super().cancel(keys)]
+class ReportsLastWordsTwice(SlotTable):
+    def exited(
+        self,
+        index: int,
+        results: Sequence[AttemptResult],
+        keys: Sequence[AttemptKey],
+        child_exit: ChildExit,
+        now: float,
+    ) -> list[Action]:
+        return [Report(results), *super().exited(index, results, keys, child_exit, now)]
+
+
+class ServesTooLong(SlotTable):
+    def _room(self, slot: Slot) -> int:
+        return super()._room(slot) + (slot.served == RECYCLE_AFTER - 1)
 
 
 class ForgetsToFeedTheNewcomer(SlotTable):
@@ -345,7 +362,7 @@ class ForgetsToFeedTheNewcomer(SlotTable):
 def test_the_machine_catches(broken: type[SlotTable]) -> None:
     machine = type("Machine", (SlotMachine,), {"table_class": broken})
     quick = settings(
-        max_examples=2000, stateful_step_count=60, deadline=None, database=None, phases=[hypothesis.Phase.generate]
+        max_examples=1000, stateful_step_count=50, deadline=None, database=None, phases=[hypothesis.Phase.generate]
     )
     with pytest.raises((AssertionError, IndexError, ValueError, ExceptionGroup)):
         run_state_machine_as_test(machine, settings=quick)

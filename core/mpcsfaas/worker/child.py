@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import socket
+import tempfile
 from contextlib import suppress
 
 from mpcsfaas.worker.channel import Channel, Closed
@@ -29,7 +30,7 @@ def settle_in(server: int, folder: str, stdout: int, stderr: int, memory_limit: 
     os.dup2(stdout, 1)
     os.dup2(stderr, 2)
     os.chdir(folder)
-    os.environ["TMPDIR"] = folder
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory_limit:
         resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))

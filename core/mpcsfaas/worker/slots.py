@@ -255,7 +255,10 @@ class SlotTable:
     def _room(self, slot: Slot) -> int:
         if slot.phase is not Phase.READY or slot.cause is not None or slot.recalling:
             return 0
-        return (1 if slot.alone else self._depth()) - len(slot.sent)
+        limit = 1 if slot.alone else self._depth()
+        if self._recycle_after:
+            limit = min(limit, self._recycle_after - slot.served)
+        return limit - len(slot.sent)
 
     def _fill(self, now: float) -> Iterator[Send]:
         """Deal the backlog out, to the emptiest slots first."""
