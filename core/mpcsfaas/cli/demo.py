@@ -6,14 +6,15 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
 from mpcsfaas.cli.rendering import duration
+from mpcsfaas.errors import SettingsError
 
 if TYPE_CHECKING:
     from mpcsfaas.client import Client
@@ -31,13 +32,24 @@ class Mishap(NamedTuple):
     error: BaseException
 
 
+Folder = Annotated[
+    Path | None,
+    typer.Argument(
+        help="Folder whose Python files are analysed.", exists=True, file_okay=False, show_default="standard library"
+    ),
+]
+
+
 @app.command()
-def demo() -> None:
+def demo(folder: Folder = None) -> None:
     """See it work: analyse Python's standard library on a platform of its own, which leaves nothing behind."""
-    with _ended_by_signals(), tempfile.TemporaryDirectory(prefix="mpcsfaas-demo-") as folder:
-        with _platform(Path(folder)) as client:
-            slots = sum(worker.slots for dispatcher in client.workers() for worker in dispatcher.workers)
-            _analyse_standard_library(client, slots)
+    root = folder.absolute() if folder else Path(sysconfig.get_path("stdlib"))
+    paths = [str(path) for path in sorted(root.rglob("*.py")) if "site-packages" not in path.relative_to(root).parts]
+    if not paths:
+        raise SettingsError(f"There is no Python file in {root}. Name another folder, or none.")
+    with _ended_by_signals(), tempfile.TemporaryDirectory(prefix="mpcsfaas-demo-") as state:
+        with _platform(Path(state)) as client:
+            _analyse(client, root, paths)
             _count_empty_tasks(client)
             _show_mishaps(client)
         typer.echo("\nThe platform has stopped; its folder is removed. Start one that stays with: mpcsfaas up")
@@ -83,13 +95,12 @@ def _forget_settings(empty: Path) -> None:
     os.environ["MPCSFAAS_CONFIG"] = str(empty)
 
 
-def _analyse_standard_library(client: "Client", slots: int) -> None:
+def _analyse(client: "Client", root: Path, paths: Sequence[str]) -> None:
     from mpcsfaas.cli.demo_report import print_findings
     from mpcsfaas.cli.source_analysis import analyse
 
-    root = Path(sysconfig.get_path("stdlib"))
-    paths = [str(path) for path in sorted(root.rglob("*.py")) if "site-packages" not in path.parts]
-    typer.echo(f"\nAnalysing the {len(paths)} files of Python's standard library, each a task, on {slots} processes:")
+    slots = sum(worker.slots for dispatcher in client.workers() for worker in dispatcher.workers)
+    typer.echo(f"\nAnalysing the {len(paths):,} Python files of {root}, each a task, on {slots} processes:")
     started = time.monotonic()
     outcomes = list(client.map(analyse, paths, errors="return"))
     print_findings(root, dict(zip(paths, outcomes, strict=True)), time.monotonic() - started)
@@ -112,24 +123,19 @@ def _show_mishaps(client: "Client") -> None:
     from mpcsfaas.cli.demo_report import print_mishaps
     from mpcsfaas.cli.demo_tasks import divide, loop_forever, read_address_zero
 
+    limited = client.with_options(timeout=TIMEOUT)
     once = client.with_options(max_redeliveries=0)
     print_mishaps(
         [
             Mishap("raises", _error_of(lambda: client.run(divide, 1, 0))),
-            Mishap(
-                f"loops for ever, timeout {TIMEOUT:g} s", _error_of(lambda: _with_timeout(client).run(loop_forever))
-            ),
+            Mishap(f"loops for ever, timeout {TIMEOUT:g} s", _error_of(lambda: limited.run(loop_forever))),
             Mishap("crashes its process", _error_of(lambda: once.run(read_address_zero))),
-            Mishap("is cancelled while it runs", _error_of(lambda: _cancelled(client))),
+            Mishap("is cancelled while it runs", _error_of(lambda: _cancel_a_running_task(client))),
         ]
     )
 
 
-def _with_timeout(client: "Client") -> "Client":
-    return client.with_options(timeout=TIMEOUT)
-
-
-def _cancelled(client: "Client") -> None:
+def _cancel_a_running_task(client: "Client") -> None:
     from mpcsfaas.cli.demo_tasks import sleep_for_an_hour
     from mpcsfaas.model import State
 

@@ -25,22 +25,11 @@ def print_findings(root: Path, outcomes: Mapping[str, Analysis | BaseException],
         f"{len(outcomes):,} tasks in {duration(elapsed)}: {len(outcomes) / elapsed:,.0f} tasks/s,"
         f" {lines / elapsed:,.0f} lines/s\n"
     )
+    largest = [(_short(root, each), f"{each.lines:,}") for each in _top(analyses, lambda each: each.lines)]
+    branching = [(_short(root, each), f"{each.branches:,}") for each in _top(analyses, lambda each: each.branches)]
+    longest = [(_function(root, each), each.longest.lines) for each in _top(analyses, lambda each: each.longest.lines)]
     columns = ("largest files", "lines", "most branching files", "branches", "longest functions", "lines")
-    largest = _top(analyses, lambda each: each.lines)
-    branching = _top(analyses, lambda each: each.branches)
-    longest = _top(analyses, lambda each: each.longest.lines)
-    rows = [
-        (
-            _short(root, a),
-            f"{a.lines:,}",
-            _short(root, b),
-            f"{b.branches:,}",
-            _function(root, c),
-            f"{c.longest.lines:,}",
-        )
-        for a, b, c in zip(largest, branching, longest, strict=True)
-    ]
-    print_table(columns, rows)
+    print_table(columns, [(*a, *b, *c) for a, b, c in zip(largest, branching, longest, strict=True)])
     _print_totals(analyses, lines)
     _print_failures(root, failed)
 

@@ -11,7 +11,7 @@ import typer
 from msgspec import Struct
 
 from mpcsfaas.client import Client
-from mpcsfaas.client.errors import NotFound
+from mpcsfaas.client.errors import GatewayError, NotFound, RequestRefused
 from mpcsfaas.client.exchange import Request, decode, error_of, get, post
 from mpcsfaas.client.operations import Operation, fetch, patiently
 from mpcsfaas.client.records import FunctionInfo, Page, TaskState
@@ -53,7 +53,7 @@ def gateway(url: str | None, by_value: Sequence[str] = ()) -> Iterator[Client]:
     except ValueError as error:
         raise SettingsError(str(error)) from None
     with client:
-        client.connection.perform(_greet())
+        client.connection.perform(_greet(client.url))
         yield client
 
 
@@ -76,9 +76,13 @@ def _running(announcement: Path) -> str | None:
     return None
 
 
-def _greet() -> Operation[Health]:
+def _greet(url: str) -> Operation[None]:
     """Without the patience of other requests: nobody wants to wait for a gateway that is not there."""
-    return decode((yield get("/healthz")), Health)
+    response = yield get("/healthz")
+    with suppress(GatewayError):
+        if decode(response, Health).status == "ok":
+            return
+    raise RequestRefused(f"What answers at {url} is no mpcsfaas gateway. Pass another --url, or set MPCSFAAS_URL.")
 
 
 # What commands ask

@@ -29,6 +29,7 @@ COMMANDS = {
     "cancel": "mpcsfaas.cli.task_commands",
     "stats": "mpcsfaas.cli.platform_commands",
     "workers": "mpcsfaas.cli.platform_commands",
+    "doctor": "mpcsfaas.cli.doctor",
     "demo": "mpcsfaas.cli.demo",
 }
 """The module of each command, in the order in which help lists them."""

@@ -1,0 +1,132 @@
+"""The checks of `mpcsfaas doctor` that concern plugins, the storage and the gateway."""
+
+import asyncio
+import platform
+import time
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+import mpcsfaas
+from mpcsfaas.cli.findings import Finding, fail, ok, warn
+from mpcsfaas.cli.gateway import Address
+from mpcsfaas.cli.rendering import duration
+from mpcsfaas.client import Client
+from mpcsfaas.client.errors import GatewayError, GatewayUnavailable
+from mpcsfaas.client.exchange import Response, decode, error_of, get
+from mpcsfaas.client.operations import Operation
+from mpcsfaas.errors import MpcsfaasError
+from mpcsfaas.plugins import Plugins, catalogue
+from mpcsfaas.settings import Configuration
+
+PATIENCE = 5.0
+CLOCK_SKEW = 2.0
+
+
+class Welcome(msgspec.Struct, frozen=True):
+    """How a gateway introduces itself."""
+
+    version: str
+
+
+def check_plugins() -> Finding:
+    """Every installed plugin can be loaded."""
+    infos = catalogue()
+    broken = [info for info in infos if info.reason]
+    if broken:
+        names = ", ".join(info.name for info in broken)
+        return warn("plugins", f"broken: {names}. {broken[0].reason}", "Repair or uninstall it: mpcsfaas plugins check")
+    return ok("plugins", ", ".join(info.name for info in infos))
+
+
+def check_storage(configuration: Configuration) -> Finding:
+    """The storage opens and answers."""
+    url = configuration.settings.storage
+    try:
+        count = asyncio.run(_count_tasks(configuration))
+    except TimeoutError:
+        return fail("storage", f"{url} does not answer within {PATIENCE:g} s", "See whether it runs, or is locked.")
+    except MpcsfaasError as error:
+        return fail("storage", f"{url}: {error}", "Correct --storage (MPCSFAAS_STORAGE), or start what it names.")
+    return ok("storage", f"{url} opens; {count} tasks wait or run")
+
+
+async def _count_tasks(configuration: Configuration) -> int:
+    plugins = Plugins.select(configuration.settings.plugins, configuration.options)
+    storage = plugins.storage(configuration.settings.storage)
+    async with asyncio.timeout(PATIENCE):
+        await storage.open()
+        try:
+            counts = await storage.statistics()
+        finally:
+            await storage.close()
+    return counts.queued + counts.running
+
+
+def check_gateway(address: Address) -> Iterator[Finding]:
+    """The gateway answers, is ready, and is of our version and time."""
+    try:
+        with Client(address.url, timeout=PATIENCE) as client:
+            yield from _questions(client)
+    except ValueError as error:
+        yield fail("gateway", str(error), "Correct --url, or MPCSFAAS_URL.")
+    except GatewayUnavailable as error:
+        fix = "Start one: mpcsfaas up"
+        yield fail("gateway", str(error), fix) if address.chosen else warn("gateway", "no platform is running", fix)
+    except GatewayError as error:
+        yield fail("gateway", f"{address.url}: {error}", "Pass the --url of an mpcsfaas gateway, or set MPCSFAAS_URL.")
+
+
+def _questions(client: Client) -> Iterator[Finding]:
+    welcome = decode(client.connection.perform(_ask("/")), Welcome)
+    health = client.connection.http.get("/healthz")
+    yield ok("gateway", f"{client.url} answers in {duration(health.elapsed.total_seconds())}")
+    yield _version(welcome.version)
+    yield _clock(health.headers.get("Date"))
+    yield _readiness(client.connection.perform(_ask("/readyz")))
+    yield from _workers(client)
+
+
+def _ask(path: str) -> Operation[Response]:
+    return (yield get(path))
+
+
+def _clock(date: str | None) -> Finding:
+    """To a second, as HTTP tells the time."""
+    if date is None:
+        return warn("time", "the gateway does not tell its time", "Compare the clocks of the two machines yourself.")
+    ahead = parsedate_to_datetime(date).timestamp() - time.time()
+    if abs(ahead) > CLOCK_SKEW:
+        detail = f"the gateway's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours"
+        return warn("time", detail, "Keep both machines' clocks right, as by NTP.")
+    return ok("time", "the gateway's clock is as ours")
+
+
+def _version(theirs: str) -> Finding:
+    if theirs != mpcsfaas.__version__:
+        fix = "Install the same version on both sides."
+        return warn("versions", f"the gateway's is {theirs}, ours {mpcsfaas.__version__}", fix)
+    return ok("versions", f"the gateway's is ours, {theirs}")
+
+
+def _readiness(response: Response) -> Finding:
+    if response.status != 200:
+        return fail("readiness", str(error_of(response)), "Start a dispatcher on the same storage: mpcsfaas dispatcher")
+    return ok("readiness", "a dispatcher consumes tasks")
+
+
+def _workers(client: Client) -> Iterator[Finding]:
+    """Pickled functions need the Python that wrote them."""
+    workers = [worker for dispatcher in client.workers() for worker in dispatcher.workers]
+    if not workers:
+        yield warn("workers", "none: tasks will wait", "Start some, or wait until they have registered.")
+        return
+    ours = ".".join(platform.python_version_tuple()[:2])
+    pythons = sorted({worker.python_version for worker in workers})
+    found = f"{len(workers)} with {sum(worker.slots for worker in workers)} processes, Python {', '.join(pythons)}"
+    if any(python != ours and not python.startswith(f"{ours}.") for python in pythons):
+        fix = "Run workers and clients on the same minor version of Python."
+        yield warn("workers", f"{found}; ours is {ours}", fix)
+    else:
+        yield ok("workers", found)
