@@ -6,7 +6,7 @@ import msgspec
 
 from mpcsfaas.errors import QueueFull
 from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus
-from mpcsfaas.model import State, Task, TaskOptions
+from mpcsfaas.model import Task, TaskOptions
 from mpcsfaas_storage_sqlite.rows import execute_values, many, micros, read
 from mpcsfaas_storage_sqlite.schema import DELAYED, READY
 from mpcsfaas_storage_sqlite.transaction import Transaction
@@ -154,7 +154,7 @@ def _write(transaction: Transaction, judge: _Judge) -> None:
     payloads = [(position, task.payload) for position, task in enumerate(judge.accepted, first)]
     execute_values(transaction.connection, INSERT_PAYLOAD, payloads)
     transaction.counters.position += len(rows)
-    transaction.counters.add(State.QUEUED, len(rows))
+    transaction.counters.add(READY, len(rows))
 
 
 def _row(transaction: Transaction, position: int, task: Task, function: int, labels: int) -> tuple[object, ...]:
@@ -167,7 +167,7 @@ def _row(transaction: Transaction, position: int, task: Task, function: int, lab
         position,
         task.id,
         function,
-        msgspec.msgpack.encode(Head(task.function_id, task.serializer, task.created_at, options)),
+        msgspec.json.encode(Head(task.function_id, task.serializer, task.created_at, options)).decode(),
         DELAYED if delayed else READY,
         options.priority,
         labels,

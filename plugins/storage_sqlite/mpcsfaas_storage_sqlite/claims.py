@@ -56,7 +56,7 @@ class _Key(msgspec.Struct, array_like=True):
 
 
 SELECT_TASK = f"""
-    SELECT position, id, hex(head) AS head, {inline("payload")} AS payload, phase, priority, attempt, failures, losses,
+    SELECT position, id, head, {inline("payload")} AS payload, phase, priority, attempt, failures, losses,
         claimed_at
     FROM task JOIN payload USING (position)
 """

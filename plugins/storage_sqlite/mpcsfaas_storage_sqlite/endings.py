@@ -1,84 +1,75 @@
 """How attempts and tasks end."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from mpcsfaas.model import TRANSITIONS, AttemptKey, Budget, State, Transition
+from mpcsfaas.model import TRANSITIONS, Budget, State, Transition
 from mpcsfaas_storage_sqlite.rows import execute_values, many, micros, read
 from mpcsfaas_storage_sqlite.schema import CANCELLED, COMPLETED, DELAYED, FAILED, READY, RUNNING, STATES
 from mpcsfaas_storage_sqlite.transaction import Transaction, each
 
-
-class _Held(msgspec.Struct, array_like=True):
-    position: int
-    id: str
-    attempt: int
-    ready_at: int
+PHASES = {State.COMPLETED: COMPLETED, State.FAILED: FAILED, State.CANCELLED: CANCELLED}
 
 
-class _Known(msgspec.Struct, array_like=True):
+class _Row(msgspec.Struct, array_like=True):
     position: int
     id: str
     phase: int
+    attempt: int
+    ttl: int
+    group_name: str | None
 
 
-SELECT_RUNNING = f"""
-    SELECT position, id, attempt, ready_at FROM task
-    WHERE id IN (SELECT value FROM json_each(?)) AND phase = {RUNNING}
+Change = tuple[Transition, _Row]
+
+SELECT_NAMED = """
+    SELECT position, id, phase, attempt, ttl, group_name FROM task WHERE id IN (SELECT value FROM json_each(?))
 """
-SELECT_KNOWN = "SELECT position, id, phase FROM task WHERE id IN (SELECT value FROM json_each(?))"
+SELECT_RUNNING = f"{SELECT_NAMED} AND phase = {RUNNING}"
 
-UPDATE_FINISHED = """
-    WITH change (position, phase, ready_at, failures, losses, finished_at, sequence) AS ((VALUES))
+UPDATE_ENDED = "UPDATE task SET phase = ?, holder = NULL WHERE position IN (SELECT value FROM json_each(?))"
+UPDATE_CANCELLED = f"UPDATE task SET phase = {CANCELLED} WHERE position IN (SELECT value FROM json_each(?))"
+UPDATE_REQUEUED = """
+    WITH change (position, phase, ready_at, failures, losses) AS ((VALUES))
     UPDATE task SET
         phase = change.phase,
         ready_at = change.ready_at,
         failures = task.failures + change.failures,
         losses = task.losses + change.losses,
-        holder = NULL,
-        leased_until = NULL,
-        finished_at = change.finished_at,
-        drop_at = change.finished_at + task.ttl,
-        sequence = change.sequence
+        holder = NULL
     FROM change WHERE task.position = change.position
 """
-INSERT_OUTCOME = """
-    INSERT INTO outcome (position, failure, history, value, stdout, stderr) (VALUES)
+INSERT_ENDED = """
+    INSERT INTO outcome (position, sequence, group_name, finished_at, drop_at, failure, history, value, stdout, stderr)
+    (VALUES)
     ON CONFLICT (position) DO UPDATE SET
+        sequence = excluded.sequence,
+        group_name = excluded.group_name,
+        finished_at = excluded.finished_at,
+        drop_at = excluded.drop_at,
         failure = excluded.failure,
         history = history || ',' || excluded.history,
         value = excluded.value,
         stdout = excluded.stdout,
         stderr = excluded.stderr
 """
-UPDATE_CANCELLED = f"""
-    WITH change (position, finished_at, sequence) AS ((VALUES))
-    UPDATE task SET
-        phase = {CANCELLED},
-        leased_until = NULL,
-        finished_at = change.finished_at,
-        drop_at = change.finished_at + task.ttl,
-        sequence = change.sequence
-    FROM change WHERE task.position = change.position
+INSERT_REQUEUED = """
+    INSERT INTO outcome (position, history, stdout, stderr) (VALUES)
+    ON CONFLICT (position) DO UPDATE SET
+        history = history || ',' || excluded.history,
+        stdout = excluded.stdout,
+        stderr = excluded.stderr
 """
-PHASES = {State.COMPLETED: COMPLETED, State.FAILED: FAILED, State.CANCELLED: CANCELLED}
-
-
-@each
-def finish(transaction: Transaction, transitions: Sequence[Transition]) -> list[bool]:
-    """See `Storage.finish`."""
-    names = many({transition.key.task_id for transition in transitions})
-    rows = read(transaction.connection, _Held, SELECT_RUNNING, names)
-    held = {AttemptKey(row.id, row.attempt): row for row in rows}
-    applied = [(transition, held.pop(transition.key, None)) for transition in transitions]
-    changes = [_change(transaction, transition, row) for transition, row in applied if row]
-    if changes:
-        execute_values(transaction.connection, UPDATE_FINISHED, changes)
-        outcomes = [_outcome(row.position, transition) for transition, row in applied if row]
-        execute_values(transaction.connection, INSERT_OUTCOME, outcomes)
-    transaction.effects.fenced += len(applied) - len(changes)
-    return [row is not None for _, row in applied]
+INSERT_CANCELLED = """
+    INSERT INTO outcome (position, sequence, group_name, finished_at, drop_at) (VALUES)
+    ON CONFLICT (position) DO UPDATE SET
+        sequence = excluded.sequence,
+        group_name = excluded.group_name,
+        finished_at = excluded.finished_at,
+        drop_at = excluded.drop_at
+"""
 
 
 def check(transitions: Sequence[Transition]) -> None:
@@ -88,57 +79,90 @@ def check(transitions: Sequence[Transition]) -> None:
             raise ValueError(f"task {transition.key.task_id} cannot go from RUNNING to {transition.to}")
 
 
-def _change(transaction: Transaction, transition: Transition, row: _Held) -> tuple[int | None, ...]:
-    if transition.to is not State.QUEUED:
-        phase = PHASES[transition.to]
-        sequence = _next_sequence(transaction, RUNNING, phase)
-        return row.position, phase, row.ready_at, 0, 0, transaction.now, sequence
+@each
+def finish(transaction: Transaction, transitions: Sequence[Transition]) -> list[bool]:
+    """See `Storage.finish`."""
+    names = many({transition.key.task_id for transition in transitions})
+    rows = read(transaction.connection, _Row, SELECT_RUNNING, names)
+    held = {(row.id, row.attempt): row for row in rows}
+    found = [held.pop(transition.key, None) for transition in transitions]
+    changes = [(transition, row) for transition, row in zip(transitions, found, strict=True) if row]
+    _end(transaction, [change for change in changes if change[0].to is not State.QUEUED])
+    _requeue(transaction, [change for change in changes if change[0].to is State.QUEUED])
+    transaction.effects.fenced += len(transitions) - len(changes)
+    return [row is not None for row in found]
+
+
+def _end(transaction: Transaction, changes: Sequence[Change]) -> None:
+    if not changes:
+        return
+    by_phase: dict[int, list[int]] = {}
+    for transition, row in changes:
+        by_phase.setdefault(PHASES[transition.to], []).append(row.position)
+    for phase, positions in by_phase.items():
+        transaction.execute(UPDATE_ENDED, phase, many(positions))
+        transaction.counters.move(RUNNING, phase, len(positions))
+    endings = _endings(transaction, [row for _, row in changes])
+    outcomes = [
+        (
+            *ending,
+            None if transition.failure is None else msgspec.json.encode(transition.failure).decode(),
+            msgspec.json.encode(transition.record).decode(),
+            transition.value,
+            transition.stdout,
+            transition.stderr,
+        )
+        for ending, (transition, _) in zip(endings, changes, strict=True)
+    ]
+    execute_values(transaction.connection, INSERT_ENDED, outcomes)
+
+
+def _requeue(transaction: Transaction, changes: Sequence[Change]) -> None:
+    if not changes:
+        return
+    execute_values(transaction.connection, UPDATE_REQUEUED, [_requeued(transaction, *change) for change in changes])
+    outcomes = [
+        (row.position, msgspec.json.encode(transition.record).decode(), transition.stdout, transition.stderr)
+        for transition, row in changes
+    ]
+    execute_values(transaction.connection, INSERT_REQUEUED, outcomes)
+    transaction.counters.move(RUNNING, READY, len(changes))
+    transaction.effects.work = True
+
+
+def _requeued(transaction: Transaction, transition: Transition, row: _Row) -> tuple[int, ...]:
     ready_at = micros(transition.ready_at)
     delayed = ready_at > transaction.now
     if delayed:
         transaction.delay_until(ready_at)
-    transaction.counters.move(RUNNING, READY)
-    transaction.effects.work = True
     failed, lost = transition.budget is Budget.RETRY, transition.budget is Budget.REDELIVERY
-    return row.position, DELAYED if delayed else READY, ready_at, int(failed), int(lost), None, None
-
-
-def _outcome(position: int, transition: Transition) -> tuple[object, ...]:
-    ended = transition.to is not State.QUEUED
-    return (
-        position,
-        msgspec.json.encode(transition.failure).decode() if ended and transition.failure else None,
-        msgspec.json.encode(transition.record).decode(),
-        transition.value if ended else b"",
-        transition.stdout,
-        transition.stderr,
-    )
+    return row.position, DELAYED if delayed else READY, ready_at, int(failed), int(lost)
 
 
 @each
 def cancel(transaction: Transaction, task_ids: Sequence[str]) -> list[State | None]:
     """See `Storage.cancel`. The holder stays noted, until it has been told."""
-    rows = {row.id: row for row in read(transaction.connection, _Known, SELECT_KNOWN, many(set(task_ids)))}
-    unfinished = [row for row in map(rows.get, dict.fromkeys(task_ids)) if row and not STATES[row.phase].is_terminal]
-    if unfinished:
-        changes = [
-            (row.position, transaction.now, _next_sequence(transaction, row.phase, CANCELLED)) for row in unfinished
-        ]
-        execute_values(transaction.connection, UPDATE_CANCELLED, changes)
-        transaction.effects.work = True
-    ended = {row.id for row in unfinished}
-    return [_state_after(rows.get(task_id), task_id in ended) for task_id in task_ids]
+    rows = {row.id: row for row in read(transaction.connection, _Row, SELECT_NAMED, many(set(task_ids)))}
+    known = [row for row in map(rows.get, dict.fromkeys(task_ids)) if row]
+    _cancel(transaction, [row for row in known if row.phase <= RUNNING])
+    states = {row.id: State.CANCELLED if row.phase <= RUNNING else STATES[row.phase] for row in known}
+    return [states.get(task_id) for task_id in task_ids]
 
 
-def _state_after(row: _Known | None, is_cancelled: bool) -> State | None:
-    if row is None:
-        return None
-    return State.CANCELLED if is_cancelled else STATES[row.phase]
+def _cancel(transaction: Transaction, rows: Sequence[_Row]) -> None:
+    if not rows:
+        return
+    transaction.execute(UPDATE_CANCELLED, many(row.position for row in rows))
+    execute_values(transaction.connection, INSERT_CANCELLED, list(_endings(transaction, rows)))
+    for phase, number in Counter(row.phase for row in rows).items():
+        transaction.counters.move(phase, CANCELLED, number)
+    transaction.effects.work = True
 
 
-def _next_sequence(transaction: Transaction, before: int, after: int) -> int:
-    """The place in the feed of one more task that ended."""
-    transaction.counters.move(before, after)
+def _endings(transaction: Transaction, rows: Sequence[_Row]) -> Iterable[tuple[object, ...]]:
+    """The first columns of the outcomes of tasks that end now: the next places in the feed are theirs."""
+    first = transaction.counters.sequence + 1
+    transaction.counters.sequence += len(rows)
     transaction.effects.completion = True
-    transaction.counters.sequence += 1
-    return transaction.counters.sequence
+    now = transaction.now
+    return [(row.position, sequence, row.group_name, now, now + row.ttl) for sequence, row in enumerate(rows, first)]

@@ -1,12 +1,13 @@
 """What is old goes; who is there reports."""
 
 import sqlite3
+from collections import Counter
+from collections.abc import Sequence
 
 import msgspec
 
 from mpcsfaas.model import DispatcherInfo
 from mpcsfaas_storage_sqlite.rows import many, micros, read
-from mpcsfaas_storage_sqlite.schema import STATES
 from mpcsfaas_storage_sqlite.transaction import Transaction, each
 
 
@@ -19,8 +20,16 @@ class _Info(msgspec.Struct, array_like=True):
     info: str
 
 
-SELECT_DUE = "SELECT position, phase FROM task WHERE expired = ? AND drop_at <= ? ORDER BY drop_at LIMIT ?"
+SELECT_DUE = """
+    SELECT position, phase FROM outcome JOIN task USING (position)
+    WHERE expired = ? AND drop_at <= ? ORDER BY drop_at LIMIT ?
+"""
 SELECTED = "position IN (SELECT value FROM json_each(?))"
+UPDATE_EXPIRED = f"""
+    UPDATE outcome SET expired = 1, drop_at = ? + (SELECT ttl FROM task WHERE task.position = outcome.position),
+        sequence = NULL, failure = NULL, history = '', value = x'', stdout = '', stderr = ''
+    WHERE {SELECTED}
+"""
 
 
 @each
@@ -28,23 +37,25 @@ def expire(transaction: Transaction, limit: int) -> int:
     """See `Storage.expire`."""
     forgotten = read(transaction.connection, _Due, SELECT_DUE, 1, transaction.now, limit)
     if forgotten:
-        transaction.execute(f"DELETE FROM task WHERE {SELECTED}", many(row.position for row in forgotten))
-        for row in forgotten:
-            transaction.counters.add(STATES[row.phase], -1)
+        _forget(transaction, forgotten)
     expired = read(transaction.connection, _Due, SELECT_DUE, 0, transaction.now, limit)
     if expired:
         _drop(transaction, many(row.position for row in expired))
     return len(expired)
 
 
-def _drop(transaction: Transaction, positions: str) -> None:
-    transaction.execute(
-        f"UPDATE task SET expired = 1, drop_at = ? + ttl, sequence = NULL, holder = NULL WHERE {SELECTED}",
-        transaction.now,
-        positions,
-    )
-    transaction.execute(f"DELETE FROM payload WHERE {SELECTED}", positions)
+def _forget(transaction: Transaction, rows: Sequence[_Due]) -> None:
+    positions = many(row.position for row in rows)
+    transaction.execute(f"DELETE FROM task WHERE {SELECTED}", positions)
     transaction.execute(f"DELETE FROM outcome WHERE {SELECTED}", positions)
+    for phase, number in Counter(row.phase for row in rows).items():
+        transaction.counters.add(phase, -number)
+
+
+def _drop(transaction: Transaction, positions: str) -> None:
+    transaction.execute(UPDATE_EXPIRED, transaction.now, positions)
+    transaction.execute(f"UPDATE task SET holder = NULL WHERE holder IS NOT NULL AND {SELECTED}", positions)
+    transaction.execute(f"DELETE FROM payload WHERE {SELECTED}", positions)
 
 
 @each

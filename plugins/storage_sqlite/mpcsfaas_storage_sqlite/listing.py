@@ -26,7 +26,7 @@ OF_STATE = {
     State.CANCELLED: f"phase = {CANCELLED}",
 }
 OF_FUNCTION = "function = (SELECT number FROM function WHERE id = ?)"
-OF_GROUP = "group_name = ?"
+OF_GROUP = "task.group_name = ?"
 
 RARE = frozenset({State.RUNNING, State.FAILED, State.CANCELLED})
 """States whose index is the shorter way than the function's."""

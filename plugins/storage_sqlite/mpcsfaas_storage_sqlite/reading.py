@@ -35,12 +35,9 @@ class _Completion(msgspec.Struct, array_like=True):
     phase: int
 
 
-SELECT_FEED = """
-    SELECT sequence, id, group_name, phase FROM task WHERE sequence > ? ORDER BY sequence LIMIT ?
-"""
-SELECT_GROUP_FEED = """
-    SELECT sequence, id, group_name, phase FROM task WHERE group_name = ? AND sequence > ? ORDER BY sequence LIMIT ?
-"""
+SELECT_ENDED = "SELECT sequence, id, outcome.group_name, phase FROM outcome JOIN task USING (position)"
+SELECT_FEED = f"{SELECT_ENDED} WHERE sequence > ? ORDER BY sequence LIMIT ?"
+SELECT_GROUP_FEED = f"{SELECT_ENDED} WHERE outcome.group_name = ? AND sequence > ? ORDER BY sequence LIMIT ?"
 SELECT_OLDEST = f"SELECT created_at FROM task WHERE phase <= {DELAYED} ORDER BY position LIMIT 1"
 
 

@@ -22,7 +22,7 @@ class RecordRow(msgspec.Struct, array_like=True):
     losses: int
     ready_at: int
     finished_at: int | None
-    expired: int
+    expired: int | None
     failure: str | None
     history: str | None
 
@@ -42,7 +42,7 @@ class RecordRow(msgspec.Struct, array_like=True):
             ready_at=seconds(self.ready_at),
             finished_at=None if self.finished_at is None else seconds(self.finished_at),
             failure=_failure(self.failure),
-            history=_history(self.history),
+            history=_history(self.history or ""),
             expired=bool(self.expired),
         )
 
@@ -54,7 +54,7 @@ class ResultRow(msgspec.Struct, array_like=True):
     id: str
     head: str
     phase: int
-    expired: int
+    expired: int | None
     failure: str | None
     value: str | None
 
@@ -66,27 +66,30 @@ class ResultRow(msgspec.Struct, array_like=True):
 
 
 SELECT_RECORD = """
-    SELECT position, id, hex(head) AS head, phase, attempt, failures, losses, ready_at, finished_at, expired,
+    SELECT position, id, head, phase, attempt, failures, losses, ready_at, finished_at, expired,
         failure, history
     FROM task LEFT JOIN outcome USING (position)
 """
 """Payload and value are not among the columns, so they are not read."""
 
 SELECT_RESULT = f"""
-    SELECT position, id, hex(head) AS head, phase, expired, failure,
+    SELECT position, id, head, phase, expired, failure,
         CASE WHEN value IS NULL OR phase < {COMPLETED} THEN '' ELSE {inline("value")} END AS value
     FROM task LEFT JOIN outcome USING (position)
 """
 
 
-def head_of(digits: str) -> Head:
-    """The packed part of a task, from hexadecimal digits."""
-    return msgspec.msgpack.decode(bytes.fromhex(digits), type=Head)
+def head_of(text: str) -> Head:
+    """The packed part of a task."""
+    return _HEADS.decode(text)
+
+
+_HEADS = msgspec.json.Decoder(Head)
 
 
 def _failure(text: str | None) -> Failure | None:
     return None if text is None else msgspec.json.decode(text, type=Failure)
 
 
-def _history(text: str | None) -> tuple[AttemptRecord, ...]:
-    return () if text is None else msgspec.json.decode(f"[{text}]", type=tuple[AttemptRecord, ...])
+def _history(text: str) -> tuple[AttemptRecord, ...]:
+    return msgspec.json.decode(f"[{text}]", type=tuple[AttemptRecord, ...])

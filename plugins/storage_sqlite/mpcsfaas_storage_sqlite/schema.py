@@ -1,8 +1,9 @@
 """The tables, and how a file comes to have them.
 
-A task is a narrow row in `task`, which changes with its state; its payload and outcome lie apart, so that a change of
-state never rewrites them. Every partial index is one of the questions that the storage is asked, and holds only the
-rows that can be its answer. Moments and durations are whole microseconds.
+A task is a narrow row in `task`, which changes with its state. Its payload lies apart, so that no change rewrites it,
+and so does what became of it: a row in `outcome` from the end of its first attempt, with a `sequence` from its own end.
+Every partial index is one of the questions that the storage is asked, and holds only the rows that can be its answer.
+Moments and durations are whole microseconds.
 """
 
 import sqlite3
@@ -35,7 +36,7 @@ CREATE TABLE task (
     position INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
     function INTEGER NOT NULL,
-    head BLOB NOT NULL,
+    head TEXT NOT NULL,
     phase INTEGER NOT NULL,
     priority INTEGER NOT NULL,
     labels INTEGER NOT NULL,
@@ -50,11 +51,7 @@ CREATE TABLE task (
     losses INTEGER NOT NULL DEFAULT 0,
     claimed_at INTEGER,
     holder TEXT,
-    leased_until INTEGER,
-    finished_at INTEGER,
-    drop_at INTEGER,
-    expired INTEGER NOT NULL DEFAULT 0,
-    sequence INTEGER
+    leased_until INTEGER
 );
 CREATE TABLE payload (
     position INTEGER PRIMARY KEY,
@@ -62,11 +59,16 @@ CREATE TABLE payload (
 );
 CREATE TABLE outcome (
     position INTEGER PRIMARY KEY,
+    sequence INTEGER,
+    group_name TEXT,
+    finished_at INTEGER,
+    drop_at INTEGER,
+    expired INTEGER NOT NULL DEFAULT 0,
     failure TEXT,
-    history TEXT NOT NULL,
-    value BLOB NOT NULL,
-    stdout TEXT NOT NULL,
-    stderr TEXT NOT NULL
+    history TEXT NOT NULL DEFAULT '',
+    value BLOB NOT NULL DEFAULT x'',
+    stdout TEXT NOT NULL DEFAULT '',
+    stderr TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE dispatcher (
     id TEXT PRIMARY KEY,
@@ -93,11 +95,11 @@ CREATE INDEX task_deadline ON task (deadline_at) WHERE phase <= {DELAYED} AND de
 CREATE INDEX task_lease ON task (leased_until) WHERE phase = {RUNNING};
 CREATE INDEX task_ended ON task (phase, position) WHERE phase >= {COMPLETED};
 CREATE INDEX task_told ON task (holder) WHERE phase = {CANCELLED} AND holder IS NOT NULL;
-CREATE INDEX task_drop ON task (expired, drop_at) WHERE drop_at IS NOT NULL;
-CREATE INDEX task_feed ON task (sequence) WHERE sequence IS NOT NULL;
-CREATE INDEX task_group_feed ON task (group_name, sequence) WHERE group_name IS NOT NULL AND sequence IS NOT NULL;
 CREATE INDEX task_function ON task (function, position);
 CREATE INDEX task_group ON task (group_name, position) WHERE group_name IS NOT NULL;
+CREATE INDEX outcome_drop ON outcome (expired, drop_at) WHERE drop_at IS NOT NULL;
+CREATE INDEX outcome_feed ON outcome (sequence) WHERE sequence IS NOT NULL;
+CREATE INDEX outcome_group ON outcome (group_name, sequence) WHERE group_name IS NOT NULL AND sequence IS NOT NULL;
 PRAGMA user_version = {VERSION};
 """
 

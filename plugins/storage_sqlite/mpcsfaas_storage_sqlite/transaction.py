@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from mpcsfaas.model import State
 from mpcsfaas_storage_sqlite.rows import micros, read
 from mpcsfaas_storage_sqlite.schema import DELAYED, STATES
 
@@ -27,14 +26,14 @@ class Counters(msgspec.Struct, array_like=True):
     position: int
     sequence: int
 
-    def move(self, before: int, after: int, number: int = 1) -> None:
+    def move(self, before: int, after: int, number: int) -> None:
         """Count tasks in another phase."""
-        self.add(STATES[before], -number)
-        self.add(STATES[after], number)
+        self.add(before, -number)
+        self.add(after, number)
 
-    def add(self, state: State, number: int) -> None:
-        """Count tasks in a state."""
-        name = state.lower()
+    def add(self, phase: int, number: int) -> None:
+        """Count tasks in a phase."""
+        name = STATES[phase].lower()
         setattr(self, name, getattr(self, name) + number)
 
 
