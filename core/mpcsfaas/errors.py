@@ -35,3 +35,11 @@ class InvalidPayload(SerializationError):
 
 class InvalidFrame(MpcsfaasError):
     """A frame from the other side of a wire cannot be understood; it is counted and dropped."""
+
+
+class FrameTooLarge(MpcsfaasError):
+    """A message is larger than the other side of a wire would accept; nothing was sent."""
+
+
+class IncompatiblePeer(MpcsfaasError):
+    """The two sides of a wire have no protocol version in common."""
