@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+import uvloop
 
 from mpcsfaas.interfaces import Assignment, Serializer
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Function, Task, function_id, new_task_id
@@ -113,9 +114,15 @@ class PoolDriver:
         return all(result.failure is None for result in self.run(*(make_assignment(os.getpid) for _ in range(8))))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _uvloop_has_its_descriptors() -> None:
+    """uvloop opens a pipe when it is first used, and keeps it."""
+    uvloop.run(asyncio.sleep(0))
+
+
 @contextmanager
-def new_loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
+def new_loop(factory: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[asyncio.AbstractEventLoop]:
+    loop = factory()
     yield loop
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
@@ -138,8 +145,10 @@ def nothing_left_behind() -> Iterator[None]:
 
 
 @contextmanager
-def running_pool(**options: Any) -> Iterator[PoolDriver]:
-    with new_loop() as loop, nothing_left_behind():
+def running_pool(
+    factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop, **options: Any
+) -> Iterator[PoolDriver]:
+    with new_loop(factory) as loop, nothing_left_behind():
         driver = PoolDriver(PoolOptions(**{"workers": 2, **options}), loop)
         driver.start()
         yield driver
@@ -148,19 +157,20 @@ def running_pool(**options: Any) -> Iterator[PoolDriver]:
 
 @pytest.fixture
 def start_pool() -> Iterator[Callable[..., PoolDriver]]:
-    """Starts pools with options; in the end they are stopped, and nothing of them may be left."""
+    """Starts pools with options, on asyncio's own loop; in the end they are stopped, and must leave nothing."""
     with ExitStack() as stack:
         yield lambda **options: stack.enter_context(running_pool(**options))
 
 
 @pytest.fixture(scope="module")
 def shared_pool() -> Iterator[PoolDriver]:
-    with running_pool() as driver:
+    with running_pool(uvloop.new_event_loop) as driver:
         yield driver
 
 
 @pytest.fixture
-def pool(shared_pool: PoolDriver) -> PoolDriver:
-    """A pool of two slots, which a module's tests share; so each also proves that it survived the one before."""
+def pool(shared_pool: PoolDriver) -> Iterator[PoolDriver]:
+    """A pool of two slots on uvloop. A module's tests share it, so each proves that it survived the one before."""
     shared_pool.reports.clear()
-    return shared_pool
+    yield shared_pool
+    shared_pool.wait_until(lambda: [len(server.children()) for server in psutil.Process().children()] == [2])

@@ -85,22 +85,25 @@ class ProcessPool:
 
     def capacity(self) -> int:
         """How many more attempts are wanted now; never negative."""
-        return self._table.capacity()
+        return 0 if self._stopped else self._table.capacity()
 
     def busy(self) -> int:
         """Slots that run something."""
-        return self._table.busy()
+        return 0 if self._stopped else self._table.busy()
 
     def submit(self, assignments: Sequence[Assignment]) -> None:
         """Take over attempts; each is reported once, unless it is cancelled or the pool is stopped."""
+        if self._stopped:
+            return
         self._act(self._table.submit(assignments, time.monotonic()))
-        if self._watch is None and not self._stopped:
+        if self._watch is None:
             self._watch = self._loop.call_later(WATCH_SECONDS, self._on_watch)
 
     def cancel(self, keys: Sequence[AttemptKey]) -> None:
         """Stop attempts, killing those that run. Unknown keys are ignored. They may still be reported."""
-        self._act(self._table.cancel(keys))
-        self._capacity_changed()
+        if not self._stopped:
+            self._act(self._table.cancel(keys))
+            self._capacity_changed()
 
     async def stop(self) -> None:
         """Kill everything and wait until it is gone. Idempotent."""
@@ -125,8 +128,6 @@ class ProcessPool:
 
     def _act(self, actions: Iterable[Action]) -> None:
         """Carry out actions, and those that follow from them, in order; then hand over what came of it."""
-        if self._stopped:
-            return
         pending = deque(actions)
         while pending:
             pending += self._carry_out(pending.popleft())
