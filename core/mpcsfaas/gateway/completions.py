@@ -19,7 +19,7 @@ from mpcsfaas.interfaces.storage import Completion
 logger = logging.getLogger("mpcsfaas.gateway")
 
 FEED_CHUNK = 1000
-SUBSCRIPTION_LIMIT = 10_000
+BACKLOG = 10_000
 IDLE_WAIT = 5.0
 RETRY_DELAY = 0.5
 
@@ -33,7 +33,7 @@ class Subscription:
     While it lags nothing is kept: the reader goes on from the storage, after a `join`.
     """
 
-    def __init__(self, limit: int = SUBSCRIPTION_LIMIT) -> None:
+    def __init__(self, limit: int) -> None:
         self._limit = limit
         self._items: deque[Completion] = deque()
         self._changed = asyncio.Event()
@@ -77,8 +77,11 @@ class Subscription:
 class Hub:
     """Everybody in this process who waits for the end of tasks, and the follower that wakes them."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, chunk: int = FEED_CHUNK, backlog: int = BACKLOG) -> None:
+        """`chunk` bounds what is read of the feed at once, `backlog` what is kept for each stream."""
         self._storage = storage
+        self._chunk = chunk
+        self._backlog = backlog
         self._watches: dict[str, set[asyncio.Event]] = {}
         self._subscriptions: dict[str | None, set[Subscription]] = {}
         self._follower: asyncio.Task[None] | None = None
@@ -90,6 +93,11 @@ class Hub:
         """How many waits and streams there are."""
         registries = (self._watches, self._subscriptions)
         return sum(len(members) for registry in registries for members in registry.values())
+
+    @property
+    def is_following(self) -> bool:
+        """True while there is a follower."""
+        return self._follower is not None
 
     def end(self) -> None:
         """End every wait and stream, now and from now on. Idempotent."""
@@ -104,9 +112,13 @@ class Hub:
     async def close(self) -> None:
         """`end`, and stop following. Idempotent."""
         self.end()
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.gather(self._follower, return_exceptions=True)
+        follower, position = self._follower, self._position
+        if follower is None or position is None:
+            return
+        follower.cancel()
+        await asyncio.gather(follower, return_exceptions=True)
+        if not position.done():
+            position.set_exception(problems.shutting_down())
 
     @contextmanager
     def watch(self, task_id: str) -> Iterator[asyncio.Event]:
@@ -133,13 +145,13 @@ class Hub:
         An empty item says that nothing came for `heartbeat` seconds. Ends when the hub closes. Raises as `following`;
         to go on later, pass the last sequence received.
         """
-        subscription = Subscription()
+        subscription = Subscription(self._backlog)
         with _registered(self._subscriptions, group, subscription):
             while not self.closed:
                 await self.following()
                 if subscription.lagging:
                     subscription.join()
-                    while chunk := await self._storage.completions(after, FEED_CHUNK, group):
+                    while chunk := await self._storage.completions(after, self._chunk, group):
                         after = chunk[-1].sequence
                         yield chunk
                 changed = await subscription.changed(heartbeat)
@@ -158,12 +170,10 @@ class Hub:
             position.set_exception(error)
         finally:
             self._position = self._follower = None
-            if not position.done():
-                position.set_exception(problems.shutting_down())
 
     async def _advance(self, after: int) -> int:
         try:
-            completions = await self._storage.completions(after, FEED_CHUNK)
+            completions = await self._storage.completions(after, self._chunk)
             if not completions:
                 await self._storage.wait_for_completion(after, IDLE_WAIT)
         except Exception as error:
