@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from hypothesis import settings
+
 from mpcsfaas.interfaces.storage import StorageOptions
 from mpcsfaas.testing.storage_contract import StorageContract
 from mpcsfaas.testing.storage_machine import StorageMachine
@@ -22,3 +24,4 @@ class MemoryMachine(StorageMachine):
 
 
 TestMemoryMachine = MemoryMachine.TestCase
+TestMemoryMachine.settings = settings(max_examples=50, deadline=None)

@@ -4,6 +4,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from hypothesis import settings
+
 from mpcsfaas.interfaces.storage import StorageOptions
 from mpcsfaas.testing.storage_contract import SharedStorageContract
 from mpcsfaas.testing.storage_machine import StorageMachine
@@ -32,3 +34,4 @@ class SqliteMachine(StorageMachine):
 
 
 TestSqliteMachine = SqliteMachine.TestCase
+TestSqliteMachine.settings = settings(max_examples=30, deadline=None)

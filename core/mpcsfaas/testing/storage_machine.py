@@ -32,6 +32,7 @@ from mpcsfaas.model import (
     Task,
     TaskOptions,
     TaskRecord,
+    TaskResult,
     Transition,
     new_task_id,
 )
@@ -135,10 +136,12 @@ class StorageMachine(RuleBasedStateMachine):
         assert len(answers) == len(tasks)
         self.tasks += [task for task in tasks if task not in self.tasks]
 
-    @rule(function=st.sampled_from(FUNCTIONS))
-    def delete_function(self, function: Function) -> None:
-        """Refuse its tasks from now on."""
+    @rule(function=st.sampled_from(FUNCTIONS), put_back=st.sampled_from([True, True, False]))
+    def delete_function(self, function: Function, put_back: bool) -> None:
+        """Refuse its tasks from now on, or for a moment."""
         self.both(lambda storage: storage.delete_function(function.id))
+        if put_back:
+            self.put_function(function)
 
     @rule(function=st.sampled_from(FUNCTIONS))
     def put_function(self, function: Function) -> None:
@@ -156,6 +159,22 @@ class StorageMachine(RuleBasedStateMachine):
     def claim_plain(self, dispatcher: str) -> None:
         """Claim what has no labels."""
         self._started(self.both(lambda storage: storage.claim(dispatcher, 3, LEASE)))
+
+    @rule(dispatcher=DISPATCHERS)
+    def claim_twice(self, dispatcher: str) -> None:
+        """Claim, give back, and claim again; what is then told of the old attempt must not count."""
+        labels = [frozenset({"a", "b"})]
+        claimed = self.both(lambda storage: storage.claim(dispatcher, 1, LEASE, labels))
+        self._started(claimed)
+        if claimed:
+            transition = self._transition(claimed[0], State.QUEUED, Budget.NONE)
+            self.both(lambda storage: storage.finish([transition]))
+            self.no_task_moves_as_it_must_not()
+            self._started(self.both(lambda storage: storage.claim(dispatcher, 1, LEASE, labels)))
+            late = self._transition(claimed[0], State.COMPLETED, Budget.NONE)
+            assert self.both(lambda storage: storage.finish([late])) == [False], (
+                "an old attempt was taken for the present"
+            )
 
     @rule(dispatcher=DISPATCHERS, default=st.sampled_from([None, 6.0]))
     def claim_overdue(self, dispatcher: str, default: float | None) -> None:
@@ -239,12 +258,9 @@ class StorageMachine(RuleBasedStateMachine):
         if not hasattr(self, "storage"):
             return
         ids = [task.id for task in self.tasks]
-        self.both(lambda storage: storage.get_tasks(ids), order=_without_expired_details)
-        self.both(lambda storage: storage.get_results(ids), order=_without_expired_details)
-        self.both(lambda storage: storage.statistics())
-        self.both(lambda storage: _logs(storage, ids))
-        self.both(lambda storage: _listing(storage))
-        self.both(lambda storage: _feed(storage))
+        answer, expected = self.run(_everything(self.storage, ids)), self.run(_everything(self.oracle, ids))
+        for question, told in answer.items():
+            assert told == expected[question], f"{question}: the storage says {told}, the oracle {expected[question]}"
 
     @invariant()
     def no_task_moves_as_it_must_not(self) -> None:
@@ -273,25 +289,43 @@ def _by_task(attempts: list[Attempt]) -> list[Attempt]:
     return sorted(attempts, key=lambda attempt: attempt.task.id)
 
 
-def _without_expired_details(answers: list[Any]) -> list[object]:
+async def _everything(storage: Storage, ids: list[str]) -> dict[str, object]:
+    """All that can be read, in a form in which any two right storages agree."""
+    records, results, statistics, listing, feed, logs = await asyncio.gather(
+        storage.get_tasks(ids),
+        storage.get_results(ids),
+        storage.statistics(),
+        _listing(storage),
+        _feed(storage),
+        asyncio.gather(*(storage.get_logs(task_id) for task_id in ids)),
+    )
+    return {
+        "records": [_without_expired_details(record) for record in records],
+        "results": [_without_expired_details(result) for result in results],
+        "statistics": statistics,
+        "listing": listing,
+        "feed": feed,
+        "logs": logs,
+    }
+
+
+def _without_expired_details(answer: TaskRecord | TaskResult | None) -> object:
     """What is left of an expired task, beside its state, is the storage's own choice."""
-    return [(answer.state, True) if answer and answer.expired else answer for answer in answers]
-
-
-async def _logs(storage: Storage, ids: list[str]) -> list[object]:
-    return [await storage.get_logs(task_id) for task_id in ids]
+    return (answer.state, True) if answer and answer.expired else answer
 
 
 async def _listing(storage: Storage) -> list[list[str]]:
     filters = [TaskFilter(), *(TaskFilter(state) for state in State)]
     filters += [TaskFilter(function_id=FUNCTIONS[0].id), TaskFilter(State.QUEUED, FUNCTIONS[1].id, "group")]
-    return [[record.id for record in await list_all(storage, criteria, limit=3)] for criteria in filters]
+    lists = await asyncio.gather(*(list_all(storage, criteria, limit=5) for criteria in filters))
+    return [[record.id for record in records] for records in lists]
 
 
 async def _feed(storage: Storage) -> list[list[tuple[str, str | None, State]]]:
-    feeds = [await storage.completions(0, group=group) for group in (None, "group")]
+    feeds = await asyncio.gather(*(storage.completions(0, group=group) for group in (None, "group")))
+    latest = await storage.latest_completion()
     for feed in feeds:
         sequences = [item.sequence for item in feed]
         assert sequences == sorted(set(sequences)), "the feed is out of order"
-        assert not feed or feed[-1].sequence <= await storage.latest_completion()
+        assert max(sequences, default=0) <= latest, "the feed is ahead of its latest"
     return [[(item.task_id, item.group, item.state) for item in feed] for feed in feeds]
