@@ -3,7 +3,7 @@
 import asyncio
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
 
 import msgspec
@@ -16,6 +16,7 @@ from mpcsfaas.client import Client
 from mpcsfaas.client.errors import GatewayError, GatewayUnavailable
 from mpcsfaas.client.exchange import Response, decode, error_of, get
 from mpcsfaas.client.operations import Operation
+from mpcsfaas.client.records import Worker
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.plugins import Plugins, catalogue
 from mpcsfaas.settings import Configuration
@@ -85,7 +86,7 @@ def _questions(client: Client) -> Iterator[Finding]:
     yield _version(welcome.version)
     yield _clock(health.headers.get("Date"))
     yield _readiness(client.connection.perform(_ask("/readyz")))
-    yield from _workers(client)
+    yield _workers(client)
 
 
 def _ask(path: str) -> Operation[Response]:
@@ -116,17 +117,18 @@ def _readiness(response: Response) -> Finding:
     return ok("readiness", "a dispatcher consumes tasks")
 
 
-def _workers(client: Client) -> Iterator[Finding]:
-    """Pickled functions need the Python that wrote them."""
+def _workers(client: Client) -> Finding:
     workers = [worker for dispatcher in client.workers() for worker in dispatcher.workers]
     if not workers:
-        yield warn("workers", "none: tasks will wait", "Start some, or wait until they have registered.")
-        return
-    ours = ".".join(platform.python_version_tuple()[:2])
+        return warn("workers", "none: tasks will wait", "Start some, or wait until they have registered.")
+    return compare_pythons(workers, ".".join(platform.python_version_tuple()[:2]))
+
+
+def compare_pythons(workers: Sequence[Worker], ours: str) -> Finding:
+    """Pickled functions need the Python that wrote them, as far as its first two numbers."""
     pythons = sorted({worker.python_version for worker in workers})
     found = f"{len(workers)} with {sum(worker.slots for worker in workers)} processes, Python {', '.join(pythons)}"
-    if any(python != ours and not python.startswith(f"{ours}.") for python in pythons):
+    if any(python.split(".")[:2] != ours.split(".") for python in pythons):
         fix = "Run workers and clients on the same minor version of Python."
-        yield warn("workers", f"{found}; ours is {ours}", fix)
-    else:
-        yield ok("workers", found)
+        return warn("workers", f"{found}; ours is {ours}", fix)
+    return ok("workers", found)

@@ -1,0 +1,82 @@
+"""A platform, a folder with a user's files, and `mpcsfaas` as that user types it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mpcsfaas.testing.command_line import CommandLine
+from mpcsfaas.testing.platform import PlatformProcess
+
+JOBS = """
+import os
+import sys
+import time
+
+from helper import BASE
+
+
+def add(x, y=1):
+    return x + y + BASE
+
+
+def describe(*args, **kwargs):
+    return [args, kwargs]
+
+
+def greet(name="you"):
+    return f"Hello, {name}!\\nBye."
+
+
+def fail(why):
+    raise ValueError(why)
+
+
+def crash():
+    os._exit(3)
+
+
+def chatter():
+    print("to the output")
+    print("to the errors", file=sys.stderr)
+
+
+def nap(seconds):
+    time.sleep(seconds)
+    return "awake"
+
+
+class Strange:
+    def __repr__(self):
+        return "<strange>"
+
+
+def strange():
+    return Strange()
+"""
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("user")
+    (folder / "jobs.py").write_text(JOBS)
+    (folder / "helper.py").write_text("BASE = 100\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def platform(folder: Path) -> Iterator[PlatformProcess]:
+    with PlatformProcess(folder, "-w", "2") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def mpcsfaas(folder: Path, platform: PlatformProcess) -> CommandLine:
+    """It finds the platform by itself, as the user's own."""
+    return CommandLine(folder)
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> CommandLine:
+    """Of a user who runs no platform."""
+    return CommandLine(tmp_path)

@@ -1,0 +1,107 @@
+"""`mpcsfaas tasks`, `result`, `logs` and `cancel`."""
+
+import time
+from typing import Any
+
+import pytest
+
+from mpcsfaas.testing.command_line import CommandLine
+
+UNKNOWN = "01890000-0000-7000-8000-000000000000"
+
+
+@pytest.fixture(scope="module")
+def submitted(mpcsfaas: CommandLine) -> list[str]:
+    """Five tasks of one function, of which the last failed; oldest first."""
+    mpcsfaas("fn", "register", "jobs.py:fail", "--name", "listed")
+    ids = [mpcsfaas.json("run", "listed", "why", code=1)["id"] for _ in range(3)]
+    mpcsfaas("fn", "register", "jobs.py:add", "--name", "counted")
+    return ids + [mpcsfaas.json("run", "counted", "1")["id"] for _ in range(2)]
+
+
+def ids(page: Any) -> list[str]:
+    return [item["id"] for item in page["items"]]
+
+
+def test_tasks_are_listed_newest_first(mpcsfaas: CommandLine, submitted: list[str]) -> None:
+    assert ids(mpcsfaas.json("tasks"))[:5] == submitted[::-1]
+    header, row, *_ = mpcsfaas("tasks", "--limit", "1")[0].splitlines()
+    assert header.split() == ["id", "state", "function", "accepted", "took", "attempts", "failure"]
+    assert row.split()[:3] == [submitted[-1], "COMPLETED", "counted"]
+
+
+def test_tasks_are_filtered(mpcsfaas: CommandLine, submitted: list[str]) -> None:
+    assert ids(mpcsfaas.json("tasks", "--function", "listed")) == submitted[2::-1]
+    assert ids(mpcsfaas.json("tasks", "--function", "listed", "--state", "completed")) == []
+    failed = mpcsfaas.json("tasks", "--failed")["items"]
+    assert {item["state"] for item in failed} == {"FAILED"}
+    assert "exception: why" in mpcsfaas("tasks", "--failed", "--function", "listed")[0]
+
+
+def test_a_cursor_goes_on(mpcsfaas: CommandLine, submitted: list[str]) -> None:
+    first = mpcsfaas.json("tasks", "--function", "listed", "--limit", "2")
+    rest = mpcsfaas.json("tasks", "--function", "listed", "--cursor", first["cursor"])
+    assert ids(first) + ids(rest) == submitted[2::-1]
+    assert f"add --cursor {first['cursor']}" in mpcsfaas("tasks", "--function", "listed", "--limit", "2")[1]
+
+
+def test_a_task_is_shown_with_its_attempts(mpcsfaas: CommandLine, submitted: list[str]) -> None:
+    shown, _ = mpcsfaas("tasks", "show", submitted[0])
+    assert shown.splitlines()[0].split() == ["id", submitted[0]]
+    assert "listed (" in shown
+    assert "exception: why" in shown
+    assert "raise ValueError(why)" in shown
+    assert "attempt" in shown
+
+
+def test_a_task_of_a_removed_function_is_shown(mpcsfaas: CommandLine) -> None:
+    function_id = mpcsfaas("fn", "register", "jobs.py:add", "--name", "removed")[0].strip()
+    task_id = mpcsfaas.json("run", "removed", "1")["id"]
+    mpcsfaas("fn", "rm", function_id)
+    assert function_id in mpcsfaas("tasks", "show", task_id)[0]
+
+
+def test_a_result_before_the_end_is_an_error(mpcsfaas: CommandLine) -> None:
+    task_id = mpcsfaas("run", "jobs.py:nap", "60", "--no-wait")[0].strip()
+    assert "it goes on" in mpcsfaas.error("result", task_id, code=1)
+    assert "it goes on" in mpcsfaas.error("result", task_id, "--wait", "--timeout", "0.2", code=1)
+    assert mpcsfaas("cancel", task_id)[0] == f"{task_id} CANCELLED\n"
+    assert "was cancelled" in mpcsfaas.error("result", task_id, code=1)
+    assert mpcsfaas.json("result", task_id, code=1)["state"] == "CANCELLED"
+
+
+def test_a_result_is_printed_again(mpcsfaas: CommandLine, submitted: list[str]) -> None:
+    assert mpcsfaas("result", submitted[-1])[0] == "102\n"
+    assert "ValueError: why" in mpcsfaas.error("result", submitted[0], code=1)
+
+
+def test_who_stops_waiting_is_told_how_to_go_on(mpcsfaas: CommandLine) -> None:
+    process = mpcsfaas.start("run", "jobs.py:nap", "60")
+    while not (running := ids(mpcsfaas.json("tasks", "--state", "RUNNING"))):
+        time.sleep(0.05)
+    process.send_signal(2)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert f"or stop it with `mpcsfaas cancel {running[0]}`" in errors
+    mpcsfaas("cancel", running[0])
+
+
+def test_logs_go_to_the_outputs_they_came_from(mpcsfaas: CommandLine) -> None:
+    task_id = mpcsfaas.json("run", "jobs.py:chatter")["id"]
+    assert mpcsfaas("logs", task_id) == ("to the output\n", "to the errors\n")
+    assert mpcsfaas.json("logs", task_id)["stdout"] == "to the output\n"
+
+
+def test_cancelling_tells_each_state(mpcsfaas: CommandLine, submitted: list[str]) -> None:
+    output, _ = mpcsfaas("cancel", submitted[-1], UNKNOWN, code=1)
+    assert output.splitlines() == [f"{submitted[-1]} COMPLETED", f"{UNKNOWN} unknown"]
+
+
+@pytest.mark.parametrize("command", [("tasks", "show"), ("result",), ("logs",)])
+def test_an_unknown_task_is_not_found(mpcsfaas: CommandLine, command: tuple[str, ...]) -> None:
+    assert f"{UNKNOWN} not found" in mpcsfaas.error(*command, UNKNOWN, code=1)
+
+
+@pytest.mark.parametrize("words", ["result x", "cancel x", "tasks --state odd", "tasks --limit 0"])
+def test_malformed_words_are_wrong_usage(alone: CommandLine, words: str) -> None:
+    assert "Invalid value" in alone.error(*words.split(), code=2)
