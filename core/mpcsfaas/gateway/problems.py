@@ -22,7 +22,7 @@ RETRY_AFTER = {"Retry-After": "1"}
 
 _PATH = re.compile(r"^(?P<message>.*?) - at `\$(?P<path>.*)`$", re.DOTALL)
 _PATH_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
-_MISSING = re.compile(r"missing required field `(.*)`")
+_NAMED_FIELD = re.compile(r"(?:missing required|contains unknown) field `(.*)`")
 
 
 class FieldError(Struct, frozen=True):
@@ -145,8 +145,8 @@ def invalid_structure(error: msgspec.ValidationError) -> Problem:
     message, path = (found["message"], found["path"]) if found else (str(error), "")
     location: list[str | int] = ["body"]
     location += [name or int(index) for name, index in _PATH_STEP.findall(path)]
-    if missing := _MISSING.search(message):
-        location.append(missing[1])
+    if named := _NAMED_FIELD.search(message):
+        location.append(named[1])
     return invalid_field(location, message)
 
 

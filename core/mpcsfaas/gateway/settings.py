@@ -31,5 +31,8 @@ class GatewaySettings(BaseModel):
 def gateway_settings(settings: Settings) -> GatewaySettings:
     """What the platform's settings say about its gateway."""
     return GatewaySettings(
-        max_body=settings.max_body, max_payload=settings.max_payload, default_deadline=settings.deadline
+        max_body=settings.max_body,
+        max_payload=settings.max_payload,
+        default_deadline=settings.deadline,
+        allowed_hosts=(settings.host,),
     )
