@@ -1,19 +1,21 @@
 """Which modules travel by value."""
 
 import importlib
+import importlib.machinery
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import hypothesis
-import msgspec._core
 import pytest
 
 import mpcsfaas.model
 from mpcsfaas.client.installed import OwnModules, is_installed
 
 
-@pytest.mark.parametrize("module", [sys, importlib, hypothesis, msgspec._core, mpcsfaas.model, pytest])
+@pytest.mark.parametrize(
+    "module", [sys, importlib, hypothesis, importlib.import_module("msgspec._core"), mpcsfaas.model, pytest]
+)
 def test_what_workers_have(module: ModuleType) -> None:
     assert is_installed(module)
 

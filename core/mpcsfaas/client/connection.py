@@ -32,18 +32,18 @@ class Connection:
     def __init__(self, url: str, timeout: float) -> None:
         self.url = checked_url(url)
         self.timeout = timeout
-        self._http: httpx.Client | None = None
-        self._pid = os.getpid()
+        self._pools: dict[int, httpx.Client] = {}
 
     @property
     def http(self) -> "httpx.Client":
-        """The pool of connections; made when first needed, because httpx takes long to import."""
-        if self._http is None or self._pid != os.getpid():
+        """The pool of connections of this process; made when first needed, because httpx takes long to import."""
+        pool = self._pools.get(os.getpid())
+        if pool is None:
             import httpx
 
-            self._http = httpx.Client(**_settings(self.url, self.timeout))
-            self._pid = os.getpid()
-        return self._http
+            # Threads may come here at once; a lock, on the other hand, might be held while another thread forks.
+            pool = self._pools.setdefault(os.getpid(), httpx.Client(**_settings(self.url, self.timeout)))
+        return pool
 
     def perform(self, operation: Operation[T]) -> T:
         """Run an operation to its end; its result. Raises what it raises."""
@@ -71,8 +71,9 @@ class Connection:
 
     def close(self) -> None:
         """Close the sockets. Idempotent."""
-        if self._http is not None and self._pid == os.getpid():
-            self._http.close()
+        pool = self._pools.get(os.getpid())
+        if pool is not None:
+            pool.close()
 
 
 class AsyncConnection:

@@ -118,11 +118,11 @@ class Delivery:
             future.cancel()
 
     def join(self) -> None:
-        """Wait for the threads."""
-        if self._pid == os.getpid():
-            for thread in self._threads:
-                if thread is not threading.current_thread():
-                    thread.join()
+        """Wait for the threads; not from one of them, that is, not from a future's callback."""
+        if self._pid != os.getpid() or threading.current_thread() in self._threads:
+            return
+        for thread in self._threads:
+            thread.join()
 
     # Life
 
@@ -172,7 +172,9 @@ class Delivery:
     # Sending
 
     def _send(self) -> None:
-        while self._take_messages() or self._coalescer:
+        more = True
+        while more or self._coalescer:
+            more = more and self._take_messages()
             batch = self._coalescer.next_batch()
             if batch.tasks:
                 self._send_tasks(batch.tasks)
@@ -197,7 +199,7 @@ class Delivery:
         try:
             verdicts = self._connection.perform(operations.submit_batch(self._session, tasks))
         except GatewayUnavailable as error:
-            self._end_tasks([*tasks, *self._coalescer.take_all()], error)
+            self._end_tasks([*tasks, *self._coalescer.take_all()], self._given_up(error))
         except Exception as error:
             self._end_tasks(tasks, error)
         else:
@@ -234,7 +236,7 @@ class Delivery:
                     connects = self._stream.connects
                     self._end_lost()
         except GatewayUnavailable as error:
-            self._end_all(error)
+            self._end_all(self._given_up(error))
             with self._lock:
                 self._stream = self._new_stream(self._stream.after)
 
@@ -262,6 +264,10 @@ class Delivery:
         return ResultStream(self._connection, Follower(self._group, self._session.timeout, after))
 
     # Ending
+
+    def _given_up(self, error: GatewayUnavailable) -> GatewayUnavailable:
+        hint = f"What it has accepted goes on; take it up again with Executor.attach({self._group!r})."
+        return GatewayUnavailable(f"{error} {hint}", error.status)
 
     def _end(self, task_id: str, outcome: Outcome) -> None:
         future = self._pending.take(task_id)

@@ -15,6 +15,8 @@ from mpcsfaas.client.client import Client
 from mpcsfaas.client.errors import GatewayUnavailable
 
 START_TIMEOUT = 30.0
+DRAIN_TIMEOUT = 5.0
+"""Seconds that running tasks get to end in when it is stopped; those that do not are run again the next time."""
 STOP_TIMEOUT = 15.0
 PROBE_TIMEOUT = 2.0
 _UP = (sys.executable, "-m", "mpcsfaas", "up", "--port", "0")
@@ -97,6 +99,10 @@ class PlatformChild:
         except BaseException:
             self.stop()
             raise
+
+    def _command(self) -> list[str]:
+        flags = {"--port": "0", "--ready-file": str(self._ready_file), "--drain-timeout": str(DRAIN_TIMEOUT)}
+        return [sys.executable, "-m", "mpcsfaas", "up", *(word for flag in flags.items() for word in flag)]
 
     def _wait_until_ready(self) -> str:
         end = time.monotonic() + START_TIMEOUT

@@ -20,6 +20,8 @@ class RemoteFunction(Generic[P, T]):
     Its options come before those of the client it is run with.
     """
 
+    __name__: str
+
     def __init__(self, client: "Client", function: Callable[P, T], options: Mapping[str, Any]) -> None:
         update_wrapper(self, function)
         self.client = client
@@ -62,6 +64,8 @@ class RemoteFunction(Generic[P, T]):
 
 class AsyncRemoteFunction(Generic[P, T]):
     """A function that also runs remotely, awaited. Called plainly, it runs here, as ever."""
+
+    __name__: str
 
     def __init__(self, client: "AsyncClient", function: Callable[P, T], options: Mapping[str, Any]) -> None:
         update_wrapper(self, function)

@@ -91,8 +91,8 @@ def _failed(item: ResultItem, payloads: Payloads) -> BaseException:
         error = payloads.loads(item.serializer, item.value)
     except Exception as cause:
         return _platform_error(item, failure, f"The exception itself cannot be rebuilt here: {_text(cause)}.")
-    if not isinstance(error, BaseException):
-        return _platform_error(item, failure)
+    if not isinstance(error, BaseException) or _name(type(error)) != (failure.type or _name(type(error))):
+        return _platform_error(item, failure)  # a stand-in: the exception would not come back as itself
     if isinstance(error, ModuleNotFoundError):
         error.add_note(_MISSING_MODULE.format(name=error.name))
     _attach(error, failure)
@@ -117,6 +117,11 @@ def _attach(error: BaseException, failure: RemoteFailure) -> None:
     """Not by plain assignment, which exceptions that are frozen dataclasses refuse."""
     if failure.traceback:
         BaseException.__setattr__(error, "__cause__", RemoteTraceback(failure.traceback))
+
+
+def _name(cls: type) -> str:
+    """As `RemoteFailure.type` has it."""
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _text(error: BaseException) -> str:

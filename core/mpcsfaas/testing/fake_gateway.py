@@ -20,6 +20,7 @@ from mpcsfaas.model import function_id
 from mpcsfaas.testing.platform import wait_until
 
 MSGPACK = "application/x-msgpack"
+PAGE_SIZE = 50
 Fault = Callable[[Request], Response | None]
 
 
@@ -34,6 +35,8 @@ class FakeGateway:
         self.registrations = 0
         self.held = False
         self.fault: Fault | None = None
+        self.lose_answers = 0
+        """How many batches are accepted, and then answered as if they were not."""
         self.streams = 0
         self.cut_after: int | None = None
         """Close each stream after this many bytes of it, once."""
@@ -126,7 +129,11 @@ class FakeGateway:
     async def _batch(self, request: Request) -> Response:
         items = msgspec.msgpack.decode(await request.body())["tasks"]
         self.batch_sizes.append(len(items))
-        return packed({"results": [self._accept(item) for item in items]})
+        answer = packed({"results": [self._accept(item) for item in items]})
+        if self.lose_answers:
+            self.lose_answers -= 1
+            return problem(503, "the answer was lost", "0.01")
+        return answer
 
     def _accept(self, item: dict[str, Any]) -> dict[str, Any]:
         if item["function_id"] not in self.functions:
@@ -191,8 +198,8 @@ class FakeGateway:
             if task.get("group") == group
         ]
         start = int(request.query_params.get("cursor", 0))
-        more = str(start + 2) if start + 2 < len(records) else None
-        return JSONResponse({"items": records[start : start + 2], "cursor": more})
+        more = str(start + PAGE_SIZE) if start + PAGE_SIZE < len(records) else None
+        return JSONResponse({"items": records[start : start + PAGE_SIZE], "cursor": more})
 
     async def _stream(self, request: Request) -> Response:
         self.streams += 1
