@@ -1,6 +1,7 @@
 """Connections, made in the thread that uses them."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from mpcsfaas.errors import StorageUnavailable
@@ -18,42 +19,45 @@ LARGEST_LEFT_LOG = 64 * 1024 * 1024
 
 def connect_writer(path: Path, options: SqliteOptions) -> sqlite3.Connection:
     """Open for writing, and see to it that the tables are there. Raises `StorageUnavailable` or `SettingsError`."""
-    connection = _connect(path, options)
-    try:
-        _prepare(connection, path)
-    except sqlite3.Error as error:
-        connection.close()
-        raise explain(error, f"storage file {path}") from error
-    except Exception:
-        connection.close()
-        raise
-    return connection
+    return _connect(path, options, _set_up_writer)
 
 
 def connect_reader(path: Path, options: SqliteOptions) -> sqlite3.Connection:
-    """Open for reading a file that a writer has prepared. Raises `StorageUnavailable`."""
-    connection = _connect(path, options)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
+    """Open for reading a file that a writer has prepared. Raises `StorageUnavailable` or `SettingsError`."""
+    return _connect(path, options, _set_up_reader)
 
 
-def _connect(path: Path, options: SqliteOptions) -> sqlite3.Connection:
+def _connect(
+    path: Path, options: SqliteOptions, set_up: Callable[[sqlite3.Connection, str], None]
+) -> sqlite3.Connection:
+    name = f"storage file {path}"
     try:
         connection = sqlite3.connect(
             path, timeout=options.busy_timeout, isolation_level=None, cached_statements=STATEMENTS
         )
     except sqlite3.Error as error:
-        raise explain(error, f"storage file {path}") from error
-    connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
-    connection.execute("PRAGMA temp_store = MEMORY")
+        raise explain(error, name) from error
+    try:
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        set_up(connection, name)
+    except Exception as error:
+        connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise explain(error, name) from error
+        raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _set_up_writer(connection: sqlite3.Connection, name: str) -> None:
     ((mode,),) = connection.execute("PRAGMA journal_mode = WAL").fetchall()
     if mode != "wal":
-        raise StorageUnavailable(f"storage file {path} cannot have a write-ahead log; put it on a local disk")
+        raise StorageUnavailable(f"{name} cannot have a write-ahead log; put it on a local disk")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {LARGEST_LEFT_LOG}")
-    establish(connection, f"storage file {path}")
+    establish(connection, name)
+
+
+def _set_up_reader(connection: sqlite3.Connection, name: str) -> None:
+    connection.execute("PRAGMA query_only = ON")

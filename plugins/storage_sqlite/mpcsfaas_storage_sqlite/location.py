@@ -27,7 +27,8 @@ def prepare(path: Path) -> None:
     if path.is_dir():
         raise SettingsError(f"storage path {path} is a folder; name a file in it")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in reversed([parent for parent in path.parents if not parent.exists()]):
+            folder.mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     except (FileExistsError, NotADirectoryError) as error:
         raise SettingsError(f"storage path {path} leads through a file: {error.strerror}") from error
