@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 
 from mpcsfaas.gateway import problems
 
@@ -9,7 +10,11 @@ from mpcsfaas.gateway import problems
 def decode(text: str) -> bytes:
     """The bytes of MIME base64, with or without newlines. Raises a 400 `Problem` for anything else."""
     try:
-        return binascii.a2b_base64(text.encode("ascii").translate(None, b"\r\n"), strict_mode=True)
+        letters = text.encode("ascii").translate(None, b"\r\n")
+        data = binascii.a2b_base64(letters, strict_mode=True)
+        if len(letters) != 4 * math.ceil(len(data) / 3):  # which the strict mode of Python 3.11 lets pass
+            raise binascii.Error("Excess padding")
+        return data
     except ValueError as error:
         raise problems.invalid_payload(f"The payload is not base64: {error}.") from None
 
