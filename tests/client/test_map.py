@@ -148,7 +148,8 @@ def test_the_stream_may_break(gateway: FakeGateway, many: Any) -> None:
     assert list(itertools.islice(many, 200)) == list(range(200))
     gateway.cut_streams()
     assert list(itertools.islice(many, 200)) == list(range(200, 400))
-    assert gateway.streams == 3
+    assert len(gateway.streams) == 3
+    assert gateway.streams[0] == 0 < gateway.streams[2]
 
 
 def test_submitting_begins_at_once(gateway: FakeGateway, many: Any) -> None:

@@ -37,7 +37,8 @@ class FakeGateway:
         self.fault: Fault | None = None
         self.lose_answers = 0
         """How many batches are accepted, and then answered as if they were not."""
-        self.streams = 0
+        self.streams: list[int] = []
+        """After which sequence each stream was asked to begin."""
         self.cut_after: int | None = None
         """Close each stream after this many bytes of it, once."""
         self._feed: list[dict[str, Any]] = []
@@ -202,8 +203,8 @@ class FakeGateway:
         return JSONResponse({"items": records[start : start + PAGE_SIZE], "cursor": more})
 
     async def _stream(self, request: Request) -> Response:
-        self.streams += 1
         after = int(request.query_params["after"])
+        self.streams.append(after)
         return StreamingResponse(self._frames(request.path_params["group"], after), media_type=MSGPACK)
 
     async def _frames(self, group: str, after: int) -> AsyncIterator[bytes]:
