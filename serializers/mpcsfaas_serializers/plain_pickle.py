@@ -5,6 +5,8 @@ from io import BytesIO
 from typing import Any, NoReturn
 
 PROTOCOL = 5
+ATOMS = frozenset({type(None), bool, int, float, str, bytes})
+"""Types, not their subclasses, that need no look inside: a result is often one, and costs a third then."""
 
 
 class NotPlainError(Exception):
@@ -24,6 +26,8 @@ class PlainPickler(pickle.Pickler):
 
 def dumps_plain(value: Any) -> bytes | None:
     """The pickle of plain data, or None if `value` is not plain."""
+    if type(value) in ATOMS:
+        return pickle.dumps(value, PROTOCOL)
     buffer = BytesIO()
     try:
         PlainPickler(buffer, PROTOCOL).dump(value)
