@@ -8,7 +8,7 @@ import msgspec
 
 from mpcsfaas.interfaces.storage import Page, TaskFilter
 from mpcsfaas.model import State, TaskRecord
-from mpcsfaas_storage_sqlite.records import SELECT_RECORD, RecordRow
+from mpcsfaas_storage_sqlite.records import RECORD_COLUMNS, RecordRow
 from mpcsfaas_storage_sqlite.rows import read, read_one
 from mpcsfaas_storage_sqlite.schema import CANCELLED, COMPLETED, DELAYED, FAILED, RUNNING
 from mpcsfaas_storage_sqlite.transaction import each
@@ -17,16 +17,6 @@ LARGEST_SCAN = 10_000
 """Tasks looked at for one page. With two filters at once, a page may be short of items and yet have a cursor."""
 
 LAST_POSITION = 1 << 62
-
-OF_STATE = {
-    State.QUEUED: f"phase <= {DELAYED}",
-    State.RUNNING: f"phase = {RUNNING}",
-    State.COMPLETED: f"phase = {COMPLETED}",
-    State.FAILED: f"phase = {FAILED}",
-    State.CANCELLED: f"phase = {CANCELLED}",
-}
-OF_FUNCTION = "function = (SELECT number FROM function WHERE id = ?)"
-OF_GROUP = "task.group_name = ?"
 
 RARE = frozenset({State.RUNNING, State.FAILED, State.CANCELLED})
 """States whose index is the shorter way than the function's."""
@@ -45,9 +35,23 @@ class _Position(msgspec.Struct, array_like=True):
 
 
 @dataclass(frozen=True, slots=True)
-class _Condition:
+class Condition:
+    """What is asked of tasks, and the index that has just those."""
+
     sql: str
+    index: str
     parameters: tuple[str, ...] = ()
+
+
+EVERY = Condition("TRUE", "NOT INDEXED")
+OF_STATE = {
+    State.QUEUED: Condition(f"phase <= {DELAYED}", "INDEXED BY task_queued"),
+    State.RUNNING: Condition(f"phase = {RUNNING}", "INDEXED BY task_lease"),
+    State.COMPLETED: Condition(f"phase = {COMPLETED} AND phase >= {COMPLETED}", "INDEXED BY task_ended"),
+    State.FAILED: Condition(f"phase = {FAILED} AND phase >= {COMPLETED}", "INDEXED BY task_ended"),
+    State.CANCELLED: Condition(f"phase = {CANCELLED} AND phase >= {COMPLETED}", "INDEXED BY task_ended"),
+}
+"""A partial index is used only where its own condition is asked for, word for word."""
 
 
 def position_of(cursor: str | None) -> int:
@@ -62,35 +66,39 @@ def position_of(cursor: str | None) -> int:
 @each
 def list_tasks(connection: sqlite3.Connection, listing: Listing) -> Page[TaskRecord]:
     """See `Storage.list_tasks`."""
-    first, *others = _conditions(listing.criteria) or [_Condition("TRUE")]
+    first, *others = _conditions(listing.criteria)
     end = _end_of_scan(connection, first, listing.before) if others else 0
-    where = " AND ".join([first.sql, *(f"+{condition.sql}" for condition in others)])
+    where = " AND ".join(condition.sql for condition in (first, *others))
     parameters = [parameter for condition in (first, *others) for parameter in condition.parameters]
-    query = f"{SELECT_RECORD} WHERE {where} AND position < ? AND position >= ? ORDER BY position DESC LIMIT ?"
+    query = f"""
+        SELECT {RECORD_COLUMNS} FROM task {first.index} LEFT JOIN outcome USING (position)
+        WHERE {where} AND position < ? AND position >= ? ORDER BY position DESC LIMIT ?
+    """
     rows = read(connection, RecordRow, query, *parameters, listing.before, end, listing.limit + 1)
     page = rows[: listing.limit]
     cursor = page[-1].position if len(rows) > listing.limit else end
     return Page([row.record() for row in page], str(cursor) if cursor else None)
 
 
-def _conditions(criteria: TaskFilter) -> list[_Condition]:
-    """What is asked for; the first is looked up in an index, and the others are checked on what that gives."""
+def _conditions(criteria: TaskFilter) -> list[Condition]:
+    """What is asked for; the first is looked up in its index, and the others are checked on what that gives."""
     conditions = []
     if criteria.group is not None:
-        conditions.append(_Condition(OF_GROUP, (criteria.group,)))
+        conditions.append(Condition("task.group_name = ?", "INDEXED BY task_group", (criteria.group,)))
     if criteria.state in RARE:
-        conditions.append(_Condition(OF_STATE[criteria.state]))
+        conditions.append(OF_STATE[criteria.state])
     if criteria.function_id is not None:
-        conditions.append(_Condition(OF_FUNCTION, (criteria.function_id,)))
+        of_function = "function = (SELECT number FROM function WHERE id = ?)"
+        conditions.append(Condition(of_function, "INDEXED BY task_function", (criteria.function_id,)))
     if criteria.state is not None and criteria.state not in RARE:
-        conditions.append(_Condition(OF_STATE[criteria.state]))
-    return conditions
+        conditions.append(OF_STATE[criteria.state])
+    return conditions or [EVERY]
 
 
-def _end_of_scan(connection: sqlite3.Connection, first: _Condition, before: int) -> int:
+def _end_of_scan(connection: sqlite3.Connection, first: Condition, before: int) -> int:
     """The position of the last task to be looked at for this page; 0 if all can be."""
     query = f"""
-        SELECT position FROM task WHERE {first.sql} AND position < ?
+        SELECT position FROM task {first.index} WHERE {first.sql} AND position < ?
         ORDER BY position DESC LIMIT 1 OFFSET {LARGEST_SCAN - 1}
     """
     row = read_one(connection, _Position, query, *first.parameters, before)

@@ -8,7 +8,7 @@ import msgspec
 
 from mpcsfaas.interfaces.storage import Completion, Statistics
 from mpcsfaas.model import TaskLogs, TaskRecord, TaskResult
-from mpcsfaas_storage_sqlite.records import SELECT_RECORD, SELECT_RESULT, RecordRow, ResultRow
+from mpcsfaas_storage_sqlite.records import RECORD_COLUMNS, SELECT_RESULT, RecordRow, ResultRow
 from mpcsfaas_storage_sqlite.rows import many, read, read_one, seconds
 from mpcsfaas_storage_sqlite.schema import DELAYED, STATES
 from mpcsfaas_storage_sqlite.transaction import SELECT_COUNTERS, Counters, each
@@ -35,6 +35,7 @@ class _Completion(msgspec.Struct, array_like=True):
     phase: int
 
 
+SELECT_RECORD = f"SELECT {RECORD_COLUMNS} FROM task LEFT JOIN outcome USING (position)"
 SELECT_ENDED = "SELECT sequence, id, outcome.group_name, phase FROM outcome JOIN task USING (position)"
 SELECT_FEED = f"{SELECT_ENDED} WHERE sequence > ? ORDER BY sequence LIMIT ?"
 SELECT_GROUP_FEED = f"{SELECT_ENDED} WHERE outcome.group_name = ? AND sequence > ? ORDER BY sequence LIMIT ?"

@@ -11,7 +11,7 @@ from mpcsfaas_storage_sqlite.schema import COMPLETED, STATES
 
 
 class RecordRow(msgspec.Struct, array_like=True):
-    """The columns of `SELECT_RECORD`."""
+    """What a record is made of: `RECORD_COLUMNS`."""
 
     position: int
     id: str
@@ -65,10 +65,8 @@ class ResultRow(msgspec.Struct, array_like=True):
         return TaskResult(self.id, STATES[self.phase], serializer, value, _failure(self.failure), bool(self.expired))
 
 
-SELECT_RECORD = """
-    SELECT position, id, head, phase, attempt, failures, losses, ready_at, finished_at, expired,
-        failure, history
-    FROM task LEFT JOIN outcome USING (position)
+RECORD_COLUMNS = """
+    position, id, head, phase, attempt, failures, losses, ready_at, finished_at, expired, failure, history
 """
 """Payload and value are not among the columns, so they are not read."""
 
