@@ -1,6 +1,6 @@
 """The four endpoints of the original system, answer for answer."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from mpcsfaas.gateway import base64_text, pickled
 from mpcsfaas.gateway.bodies import JSON, BodyReader, respond
@@ -8,6 +8,7 @@ from mpcsfaas.gateway.context import gateway_of
 from mpcsfaas.gateway.openapi import READ_ERRORS, WRITE_ERRORS, answer, errors, request_body
 from mpcsfaas.gateway.parameters import TASK_ID, task_id_of
 from mpcsfaas.gateway.registration import register
+from mpcsfaas.gateway.routing import subject_router
 from mpcsfaas.gateway.schemas import (
     ClassicFunctionAnswer,
     ClassicFunctionRequest,
@@ -43,7 +44,7 @@ WORDS = {
 FUNCTION = BodyReader(ClassicFunctionRequest, [JSON])
 TASK = BodyReader(ClassicTaskRequest, [JSON])
 
-router = APIRouter(tags=["classic"])
+router = subject_router("classic")
 
 
 @router.post(

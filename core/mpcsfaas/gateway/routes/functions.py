@@ -3,13 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from mpcsfaas.gateway import problems
 from mpcsfaas.gateway.bodies import BodyReader, respond
 from mpcsfaas.gateway.context import gateway_of
 from mpcsfaas.gateway.openapi import READ_ERRORS, WRITE_ERRORS, answer, errors, request_body
 from mpcsfaas.gateway.registration import register
+from mpcsfaas.gateway.routing import subject_router
 from mpcsfaas.gateway.schemas import FunctionAnswer, FunctionPage, FunctionRequest
 from mpcsfaas.model import Function, function_id
 
@@ -17,7 +18,7 @@ READER = BodyReader(FunctionRequest)
 Limit = Annotated[int, Query(ge=1, le=1000, description="Most items to give.")]
 Cursor = Annotated[str | None, Query(description="Where the previous page ended.")]
 
-router = APIRouter(tags=["functions"])
+router = subject_router("functions")
 
 
 @router.post(

@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import Header, Path, Query, Request, Response
 
 from mpcsfaas.errors import StorageUnavailable
 from mpcsfaas.gateway.bodies import wants_msgpack
 from mpcsfaas.gateway.context import Gateway, gateway_of
 from mpcsfaas.gateway.examples import EVENT
 from mpcsfaas.gateway.openapi import READ_ERRORS, errors
+from mpcsfaas.gateway.routing import subject_router
 from mpcsfaas.gateway.streaming import ClosingStream, EventFormat, FrameFormat, SliceSize, StreamFormat, results_of
 
 logger = logging.getLogger("mpcsfaas.gateway")
@@ -23,7 +24,7 @@ Group = Annotated[str, Path(min_length=1, max_length=255, description="The group
 After = Annotated[int, Query(ge=0, le=LARGEST_SEQUENCE, description="The last sequence received; 0 for all.")]
 LastEventId = Annotated[int | None, Header(ge=0, le=LARGEST_SEQUENCE, description="As `after`, which it overrides.")]
 
-router = APIRouter(tags=["tasks"])
+router = subject_router("tasks")
 
 
 @router.get(

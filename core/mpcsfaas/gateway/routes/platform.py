@@ -2,7 +2,7 @@
 
 import asyncio
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.responses import HTMLResponse
 
 from mpcsfaas import __version__
@@ -10,6 +10,7 @@ from mpcsfaas.gateway import problems
 from mpcsfaas.gateway.bodies import JSON, respond
 from mpcsfaas.gateway.context import gateway_of
 from mpcsfaas.gateway.openapi import READ_ERRORS, answer, errors
+from mpcsfaas.gateway.routing import subject_router
 from mpcsfaas.gateway.schemas import DispatcherAnswer, HealthAnswer, ReadyAnswer, WelcomeAnswer, WorkersAnswer
 from mpcsfaas.interfaces.storage import Statistics
 
@@ -29,7 +30,7 @@ and the <a href="/v1/stats">statistics</a>.</p>
 </html>
 """
 
-router = APIRouter(tags=["platform"])
+router = subject_router("platform")
 
 
 @router.get(

@@ -2,16 +2,17 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from mpcsfaas.gateway import problems
 from mpcsfaas.gateway.bodies import respond, wants_msgpack
 from mpcsfaas.gateway.context import gateway_of
 from mpcsfaas.gateway.openapi import READ_ERRORS, answer, errors
 from mpcsfaas.gateway.parameters import TASK_ID, WAIT, task_id_of, wait_of
+from mpcsfaas.gateway.routing import subject_router
 from mpcsfaas.gateway.schemas import LogsAnswer, ResultAnswer, TaskState
 
-router = APIRouter(tags=["tasks"])
+router = subject_router("tasks")
 
 
 @router.get(

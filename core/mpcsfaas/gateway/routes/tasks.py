@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from msgspec import Raw
 
 from mpcsfaas.errors import SerializationError, StorageUnavailable
@@ -13,6 +13,7 @@ from mpcsfaas.gateway.context import Gateway, gateway_of
 from mpcsfaas.gateway.openapi import READ_ERRORS, WRITE_ERRORS, answer, errors, request_body
 from mpcsfaas.gateway.parameters import WAIT, wait_of
 from mpcsfaas.gateway.routes.functions import Cursor, Limit
+from mpcsfaas.gateway.routing import subject_router
 from mpcsfaas.gateway.schemas import (
     AcceptedTask,
     BatchAnswer,
@@ -34,7 +35,7 @@ TASK = BodyReader(TaskRequest)
 BATCH = BodyReader(TaskBatch)
 CANCEL = BodyReader(CancelRequest)
 
-router = APIRouter(tags=["tasks"])
+router = subject_router("tasks")
 
 
 @router.post(
