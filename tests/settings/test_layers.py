@@ -40,6 +40,7 @@ NAMES = st.lists(TEXT, max_size=3).map(tuple)
 SETTINGS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], str]]] = {
     "host": (TEXT, str),
     "port": (PORT, str),
+    "allowed_hosts": (NAMES, words),
     "url": (TEXT, str),
     "state_dir": (TEXT.map(lambda name: Path("/") / name), str),
     "storage": (TEXT, str),
@@ -176,7 +177,7 @@ WRONG: dict[str, tuple[dict[str, dict[str, Any]], str]] = {
     ),
     "unknown key": (
         {"content": {"prot": 1}},
-        "no setting 'prot' in mpcsfaas.toml. Did you mean 'port'? Known: deadline",
+        "no setting 'prot' in mpcsfaas.toml. Did you mean 'port'? Known: allowed_hosts, deadline",
     ),
     "unknown table": (
         {"content": {"options": {"locla": {}}}},

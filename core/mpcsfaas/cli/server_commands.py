@@ -10,7 +10,7 @@ from mpcsfaas.plugins import Kind
 
 app = typer.Typer()
 
-GATEWAY_SETTINGS = ("host", "port", "state_dir", "max_body", "max_payload", "deadline")
+GATEWAY_SETTINGS = ("host", "port", "allowed_hosts", "state_dir", "max_body", "max_payload", "deadline")
 DISPATCHER_SETTINGS = ("deadline", "lease", "drain_timeout")
 
 ReadyFile = Annotated[

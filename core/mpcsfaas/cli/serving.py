@@ -19,9 +19,8 @@ from mpcsfaas.dispatcher import Dispatcher, DispatcherSettings
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.gateway.app import create_app
 from mpcsfaas.gateway.server import serve
-from mpcsfaas.gateway.settings import GatewaySettings
+from mpcsfaas.gateway.settings import gateway_settings
 from mpcsfaas.interfaces import Storage
-from mpcsfaas.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -125,16 +124,6 @@ def _application(setup: Setup, storage: Storage) -> FastAPI:
     app = create_app(storage, setup.plugins.serializers(), gateway_settings(setup.settings))
     setup.plugins.gateway_routes(app, storage)
     return app
-
-
-def gateway_settings(settings: Settings) -> GatewaySettings:
-    """The gateway's share of the settings."""
-    return GatewaySettings(
-        max_body=settings.max_body,
-        max_payload=settings.max_payload,
-        default_deadline=settings.deadline,
-        allowed_hosts=(settings.host,),
-    )
 
 
 def _dispatcher(setup: Setup, storage: Storage) -> Dispatcher:

@@ -34,5 +34,5 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         max_body=settings.max_body,
         max_payload=settings.max_payload,
         default_deadline=settings.deadline,
-        allowed_hosts=(settings.host,),
+        allowed_hosts=(settings.host, *settings.allowed_hosts),
     )

@@ -33,6 +33,9 @@ class Settings(BaseModel):
 
     host: str = Field("127.0.0.1", description="Address that the gateway listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the gateway listens on; 0 picks a free one.")
+    allowed_hosts: tuple[str, ...] = Field(
+        (), description="Name, beside localhost and the host's own, by which the gateway is reached; * for any."
+    )
     url: str = Field("http://127.0.0.1:8000", description="Gateway that client commands talk to.")
     state_dir: Folder = Field(default_factory=_state_folder, description="Folder for what must outlive a restart.")
     storage: str = Field(default_factory=_default_storage, description="URL of the storage; its scheme is a plugin.")
