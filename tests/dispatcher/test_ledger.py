@@ -58,7 +58,9 @@ class LedgerMachine(RuleBasedStateMachine):
         """Of anything ever known: running, pending, settled, dropped."""
         key = data.draw(st.sampled_from(self.known))
         failure = Failure(FailureKind.EXCEPTION, "x") if failed else None
-        self.ledger.report([AttemptResult(*key, failure=failure)] * 2, self.now, 0.5)
+        held = key in self.running or key in self.pending
+        unwanted = self.ledger.report([AttemptResult(*key, failure=failure)] * 2, self.now, 0.5)
+        assert unwanted == ([] if held else [key, key])
         if self.running.pop(key, None):
             self.pending.add(key)
 
@@ -108,9 +110,10 @@ TestLedger = LedgerMachine.TestCase
 
 
 class ForgetsOnReport(Ledger):
-    def report(self, results: Any, now: float, jitter: float) -> None:
+    def report(self, results: Any, now: float, jitter: float) -> list[AttemptKey]:
         for result in results:
             self._running.pop(result.key, None)
+        return []
 
 
 class KeepsRunningOnDrop(Ledger):

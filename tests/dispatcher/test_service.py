@@ -46,6 +46,7 @@ class PlayedStrategy(DispatchStrategy):
         self.cancelled: list[AttemptKey] = []
         self.stopped = False
         self.most_held = 0
+        self.forgotten: list[AttemptKey] = []
 
     async def start(self, context: StrategyContext) -> None:
         self.context = context
@@ -64,6 +65,9 @@ class PlayedStrategy(DispatchStrategy):
         self.cancelled += keys
         for key in keys:
             self.held.pop(key, None)
+
+    def settled(self, keys: Sequence[AttemptKey]) -> None:
+        self.forgotten += keys
 
     def workers(self) -> list[WorkerInfo]:
         return [WorkerInfo("w", "here", 1, self.slots, len(self.held))]
@@ -240,6 +244,40 @@ def test_the_tasks_of_a_dead_dispatcher_run_again() -> None:
             assert record.losses == 1
             assert record.history[0].failure is not None
             assert record.history[0].failure.kind is FailureKind.WORKER_LOST
+
+    play(scenario)
+
+
+def test_an_outcome_is_settled_only_once_it_is_durable() -> None:
+    async def scenario() -> None:
+        async with running() as scene:
+            [task_id] = await scene.enqueue()
+            await scene.until(lambda: scene.strategy.held)
+            scene.storage.away = True
+            scene.strategy.finish(AttemptKey(task_id, 1))
+            await asyncio.sleep(0.1)
+            assert scene.strategy.forgotten == []
+            scene.storage.away = False
+            await scene.until(lambda: scene.strategy.forgotten == [(task_id, 1)])
+            assert await scene.state(task_id) is State.COMPLETED
+            scene.strategy.finish(AttemptKey(task_id, 1))
+            assert scene.strategy.forgotten == [(task_id, 1)] * 2, "nobody wants to hear of it again"
+
+    play(scenario)
+
+
+def test_what_a_worker_still_holds_is_adopted_from_a_dead_dispatcher() -> None:
+    async def scenario() -> None:
+        async with running(slots=0) as scene:
+            [task_id, stale] = await scene.enqueue(2)
+            await scene.storage.claim("dead", 10, 60.0)
+            await scene.storage.cancel([stale])
+            await scene.until(scene.dispatcher.serving.is_set)
+            keys = [AttemptKey(task_id, 1), AttemptKey(stale, 1)]
+            assert await scene.strategy.context.adopt(keys) == {(task_id, 1)}
+            scene.strategy.finish(AttemptKey(task_id, 1))
+            await scene.until_state(task_id, State.COMPLETED)
+            assert (await scene.record(task_id)).attempt == 1
 
     play(scenario)
 

@@ -16,7 +16,7 @@ from mpcsfaas import hookspecs
 from mpcsfaas.errors import InvalidPayload, SerializationError
 from mpcsfaas.hookspecs import API_VERSION
 from mpcsfaas.interfaces import Assignment, StrategyContext
-from mpcsfaas.model import Attempt, AttemptResult, DispatcherInfo, FailureKind, Function, State, Task, WorkerInfo
+from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, DispatcherInfo, FailureKind, Function, State, Task, WorkerInfo
 from mpcsfaas.plugins import Kind, Plugins, load, load_serializer
 from mpcsfaas.plugins.conformance import conformance
 from mpcsfaas.settings import Configuration, Document, Environment, Flags
@@ -76,7 +76,7 @@ async def _dispatch(plugins: Plugins, assignments: Sequence[Assignment]) -> list
     results: list[AttemptResult] = []
     done = asyncio.Event()
     strategy = plugins.strategy()
-    context = StrategyContext("d", plugins.serializers(), results.extend, done.set)
+    context = StrategyContext("d", plugins.serializers(), results.extend, done.set, _adopt_none)
     await strategy.start(context)
     assert strategy.capacity() == 8
     strategy.dispatch(assignments)
@@ -86,6 +86,10 @@ async def _dispatch(plugins: Plugins, assignments: Sequence[Assignment]) -> list
     assert strategy.capacity() == 8
     await strategy.stop()
     return sorted(results, key=lambda result: result.task_id)
+
+
+async def _adopt_none(keys: Sequence[AttemptKey]) -> Sequence[AttemptKey]:
+    return ()
 
 
 def test_the_strategy_runs_tasks() -> None:

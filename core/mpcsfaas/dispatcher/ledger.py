@@ -47,12 +47,19 @@ class Ledger:
             if attempt.key not in self._running and attempt.key not in self._pending:
                 self._conclude(attempt, lapsed(attempt, now), now, 0.0)
 
-    def report(self, results: Iterable[AttemptResult], now: float, jitter: float) -> None:
-        """Note what the strategy says. Repeats, and words about attempts not held, are without effect."""
+    def report(self, results: Iterable[AttemptResult], now: float, jitter: float) -> list[AttemptKey]:
+        """Note what the strategy says; the keys among it that are not held, about which nobody wants to hear more.
+
+        Repeats of what is pending are without effect.
+        """
+        unwanted = []
         for result in results:
             attempt = self._running.pop(result.key, None)
             if attempt is not None:
                 self._conclude(attempt, result, now, jitter)
+            elif result.key not in self._pending:
+                unwanted.append(result.key)
+        return unwanted
 
     def pending(self, limit: int) -> list[Transition]:
         """Up to `limit` transitions to commit, oldest first."""

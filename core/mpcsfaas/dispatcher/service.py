@@ -88,7 +88,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Serve until `drain` or `stop`. Raises what the strategy raises when it cannot start."""
-        context = StrategyContext(self.id, self._serializers, self._report, self._work.set)
+        context = StrategyContext(self.id, self._serializers, self._report, self._work.set, self._adopt)
         await self._strategy.start(context)
         try:
             await self._announce()
@@ -173,6 +173,7 @@ class Dispatcher:
         while transitions := self._ledger.pending(COMMIT_BATCH):
             applied = await _until_available(partial(self._storage.finish, transitions))
             self._ledger.settle(transitions)
+            self._strategy.settled([transition.key for transition in transitions])
             self._settled.set()
             self._observe_transitions(transitions, applied)
 
@@ -234,9 +235,16 @@ class Dispatcher:
     # Callbacks of the strategy, and small helpers
 
     def _report(self, results: Sequence[AttemptResult]) -> None:
-        self._ledger.report(results, time(), random.random())
+        unwanted = self._ledger.report(results, time(), random.random())
+        if unwanted:
+            self._strategy.settled(unwanted)
         self._results.set()
         self._work.set()
+
+    async def _adopt(self, keys: Sequence[AttemptKey]) -> set[AttemptKey]:
+        attempts = await _until_available(lambda: self._storage.adopt(self.id, keys, self._settings.lease))
+        self._ledger.take(attempts, time())
+        return {attempt.key for attempt in attempts if self._ledger.is_running(attempt.key)}
 
     def _fail_without_function(self, attempts: Sequence[Attempt]) -> None:
         message = "The function's code is no longer in storage. Register it again and execute it anew."

@@ -165,6 +165,14 @@ class Storage(ABC):
         """
 
     @abstractmethod
+    async def adopt(self, dispatcher_id: str, keys: Sequence[AttemptKey], lease: float) -> list[Attempt]:
+        """Take over those of these attempts that are RUNNING, whoever holds them; the answer is those, in any order.
+
+        For attempts that a worker turns out to be running, or to have a result of, after its dispatcher was replaced.
+        The number is unchanged; the former holder is told by `renew`.
+        """
+
+    @abstractmethod
     async def claim_overdue(
         self, dispatcher_id: str, limit: int, lease: float, default_deadline: float | None = None
     ) -> list[Attempt]:

@@ -1,7 +1,7 @@
 """How tasks reach workers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -28,6 +28,9 @@ class StrategyContext:
     """Hand over outcomes. Each dispatched attempt must be reported at least once; repeats are fenced."""
     capacity_changed: Callable[[], None]
     """Say that `capacity` may have grown."""
+    adopt: Callable[[Sequence[AttemptKey]], Awaitable[Collection[AttemptKey]]]
+    """Ask for attempts that a worker says it holds; the answer is those that are ours now. The others are to be
+    stopped."""
 
 
 class DispatchStrategy(ABC):
@@ -61,6 +64,9 @@ class DispatchStrategy(ABC):
     @abstractmethod
     def cancel(self, keys: Sequence[AttemptKey]) -> None:
         """Stop these attempts, killing what runs within a second. Unknown keys are ignored. Reporting is optional."""
+
+    def settled(self, keys: Sequence[AttemptKey]) -> None:  # noqa: B027
+        """The outcomes of these attempts are durable, or no longer wanted: they need not be reported again."""
 
     @abstractmethod
     def workers(self) -> list[WorkerInfo]:

@@ -187,6 +187,13 @@ class StorageMachine(RuleBasedStateMachine):
         taken = self.both(lambda storage: storage.claim_lapsed(dispatcher, ALL, LEASE), order=_by_task)
         assert {attempt.key for attempt in taken} <= self.claimed
 
+    @rule(dispatcher=DISPATCHERS)
+    def adopt(self, dispatcher: str) -> None:
+        """Take over everything that was ever claimed and still runs."""
+        keys = [attempt.key for attempt in self.attempts]
+        adopted = self.both(lambda storage: storage.adopt(dispatcher, keys, LEASE), order=_by_task)
+        assert {attempt.key for attempt in adopted} <= self.claimed
+
     def _started(self, attempts: list[Attempt]) -> None:
         keys = [attempt.key for attempt in attempts]
         assert len(set(keys)) == len(keys), "one claim gave an attempt twice"

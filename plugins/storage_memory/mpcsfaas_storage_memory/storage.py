@@ -166,6 +166,13 @@ class MemoryStorage(Storage):
         lapsed = [entry for entry in self._in_state(State.RUNNING) if entry.leased_until <= now]
         return [entry.take_over(dispatcher_id, now, lease) for entry in lapsed[:limit]]
 
+    async def adopt(self, dispatcher_id: str, keys: Sequence[AttemptKey], lease: float) -> list[Attempt]:
+        """See `Storage`."""
+        self._check_open()
+        now = self.clock()
+        entries = ((self._entries.get(key.task_id), key) for key in dict.fromkeys(keys))
+        return [entry.take_over(dispatcher_id, now, lease) for entry, key in entries if entry and entry.holds(key)]
+
     async def claim_overdue(
         self, dispatcher_id: str, limit: int, lease: float, default_deadline: float | None = None
     ) -> list[Attempt]:

@@ -24,7 +24,7 @@ class Claim(NamedTuple):
 
 
 class Renewal(NamedTuple):
-    """The arguments of `renew`."""
+    """The arguments of `renew` and `adopt`."""
 
     dispatcher_id: str
     keys: Sequence[AttemptKey]
@@ -62,6 +62,7 @@ SELECT_TASK = f"""
 """
 SELECT_READY = f"{SELECT_TASK} WHERE phase = {READY} AND labels = ? ORDER BY priority DESC, position LIMIT ?"
 SELECT_LAPSED = f"{SELECT_TASK} WHERE phase = {RUNNING} AND leased_until <= ? ORDER BY leased_until LIMIT ?"
+SELECT_RUNNING = f"{SELECT_TASK} WHERE id IN (SELECT value FROM json_each(?)) AND phase = {RUNNING}"
 SELECT_OVERDUE = f"""
     {SELECT_TASK} WHERE phase <= {DELAYED} AND deadline_at IS NOT NULL AND deadline_at <= ? ORDER BY deadline_at LIMIT ?
 """
@@ -126,10 +127,14 @@ def claim_overdue(transaction: Transaction, request: Claim) -> list[Attempt]:
 def claim_lapsed(transaction: Transaction, request: Claim) -> list[Attempt]:
     """See `Storage.claim_lapsed`."""
     rows = read(transaction.connection, _Claimed, SELECT_LAPSED, transaction.now, request.limit)
-    if rows:
-        until = transaction.now + micros(request.lease)
-        transaction.execute(UPDATE_TAKEN, request.dispatcher_id, until, many(row.position for row in rows))
-    return [_attempt(transaction, row, row.attempt, row.claimed_at or 0) for row in rows]
+    return _take_over(transaction, request, rows)
+
+
+@each
+def adopt(transaction: Transaction, request: Renewal) -> list[Attempt]:
+    """See `Storage.adopt`."""
+    rows = read(transaction.connection, _Claimed, SELECT_RUNNING, many({key.task_id for key in request.keys}))
+    return _take_over(transaction, request, [row for row in rows if AttemptKey(row.id, row.attempt) in request.keys])
 
 
 @each
@@ -186,6 +191,14 @@ def _start(transaction: Transaction, request: Claim, rows: Sequence[_Claimed]) -
     transaction.execute(UPDATE_CLAIMED, now, request.dispatcher_id, now + micros(request.lease), positions)
     transaction.counters.move(READY, RUNNING, len(rows))
     return [_attempt(transaction, row, row.attempt + 1, now) for row in rows]
+
+
+def _take_over(transaction: Transaction, request: Claim | Renewal, rows: Sequence[_Claimed]) -> list[Attempt]:
+    """RUNNING attempts change hands."""
+    if rows:
+        until = transaction.now + micros(request.lease)
+        transaction.execute(UPDATE_TAKEN, request.dispatcher_id, until, many(row.position for row in rows))
+    return [_attempt(transaction, row, row.attempt, row.claimed_at or 0) for row in rows]
 
 
 def _attempt(transaction: Transaction, row: _Claimed, number: int, claimed_at: int) -> Attempt:

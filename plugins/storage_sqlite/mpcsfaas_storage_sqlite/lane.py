@@ -133,11 +133,10 @@ class Lane(ABC):
             return self.transact(connection, calls)
         except Exception as error:
             _undo(connection)
-            problem = explain(error, self.name)
-            if len(calls) > 1 and not isinstance(problem, MpcsfaasError):
+            if len(calls) > 1 and not isinstance(explain(error, self.name), MpcsfaasError):
                 return [news for call in calls for news in self._execute(connection, [call])]
             for call in calls:
-                call.outcome = problem
+                call.outcome = explain(error, self.name)
             return ()
 
     def _post(self, act: Callable[..., object], *arguments: object) -> None:

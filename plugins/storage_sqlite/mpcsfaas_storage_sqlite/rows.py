@@ -14,7 +14,7 @@ import msgspec
 
 Row = TypeVar("Row", bound=msgspec.Struct)
 
-INLINE = 65_536
+INLINE = 16_384
 """Bytes up to which a blob travels within the JSON, as hexadecimal digits; a larger one is fetched by itself."""
 
 LARGEST_INSERT = 256

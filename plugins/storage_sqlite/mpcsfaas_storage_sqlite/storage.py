@@ -62,8 +62,12 @@ class SqliteStorage(Storage):
     async def open(self) -> None:
         """See `Storage`."""
         await asyncio.to_thread(prepare, self._path)
-        await self._writer.start()
-        await self._reader.start()
+        try:
+            await self._writer.start()
+            await self._reader.start()
+        except BaseException:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """See `Storage`."""
@@ -128,6 +132,11 @@ class SqliteStorage(Storage):
     async def claim_lapsed(self, dispatcher_id: str, limit: int, lease: float) -> list[Attempt]:
         """See `Storage`."""
         attempts: list[Attempt] = await self._write(claims.claim_lapsed, Claim(dispatcher_id, limit, lease), limit)
+        return attempts
+
+    async def adopt(self, dispatcher_id: str, keys: Sequence[AttemptKey], lease: float) -> list[Attempt]:
+        """See `Storage`."""
+        attempts: list[Attempt] = await self._write(claims.adopt, Renewal(dispatcher_id, keys, lease), len(keys))
         return attempts
 
     async def claim_overdue(

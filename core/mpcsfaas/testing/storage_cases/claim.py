@@ -1,6 +1,6 @@
 """Claiming: which tasks, in which order, by whom, and until when."""
 
-from mpcsfaas.model import Attempt, State
+from mpcsfaas.model import Attempt, AttemptKey, State
 from mpcsfaas.testing.storage_cases.world import LEASE, Contract, World, case, complete, requeue
 
 
@@ -10,7 +10,7 @@ def ids(attempts: list[Attempt]) -> list[str]:
 
 
 class ClaimCases(Contract):
-    """`claim`, `claim_lapsed`, `claim_overdue`, `renew`."""
+    """`claim`, `claim_lapsed`, `adopt`, `renew`."""
 
     @case
     async def test_a_claim_makes_the_first_attempt(self, world: World) -> None:
@@ -128,6 +128,25 @@ class ClaimCases(Contract):
         second = await world.storage.claim_lapsed("reaper", 2, LEASE)
         assert (len(first), len(second)) == (2, 1)
         assert len({attempt.key for attempt in first + second}) == 3
+
+    @case
+    async def test_adoption_takes_over_whatever_the_lease(self, world: World) -> None:
+        attempt = await world.start()
+        assert await world.storage.adopt("successor", [attempt.key, attempt.key], LEASE) == [attempt]
+        assert await world.storage.renew("dispatcher", [attempt.key], LEASE) == [attempt.key]
+        world.clock.advance(LEASE - 0.5)
+        assert await world.storage.renew("successor", [attempt.key], LEASE) == []
+        assert await world.storage.finish([complete(attempt)]) == [True]
+
+    @case
+    async def test_only_current_attempts_that_run_are_adopted(self, world: World) -> None:
+        running, ended, requeued = await world.start(), await world.start(), await world.start()
+        await world.storage.finish([complete(ended), requeue(requeued)])
+        unknown = AttemptKey(world.task().id, 1)
+        stale = AttemptKey(running.task.id, running.number + 1)
+        keys = [ended.key, requeued.key, unknown, stale]
+        assert await world.storage.adopt("successor", keys, LEASE) == []
+        assert await world.storage.renew("dispatcher", [running.key], LEASE) == []
 
     @case
     async def test_renewal_lengthens_the_lease(self, world: World) -> None:
