@@ -16,7 +16,17 @@ from mpcsfaas import hookspecs
 from mpcsfaas.errors import InvalidPayload, SerializationError
 from mpcsfaas.hookspecs import API_VERSION
 from mpcsfaas.interfaces import Assignment, StrategyContext
-from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, DispatcherInfo, FailureKind, Function, State, Task, WorkerInfo
+from mpcsfaas.model import (
+    Attempt,
+    AttemptKey,
+    AttemptResult,
+    DispatcherInfo,
+    FailureKind,
+    Function,
+    State,
+    Task,
+    WorkerInfo,
+)
 from mpcsfaas.plugins import Kind, Plugins, load, load_serializer
 from mpcsfaas.plugins.conformance import conformance
 from mpcsfaas.settings import Configuration, Document, Environment, Flags
