@@ -59,7 +59,7 @@ class PlatformProcess:
         return (self.folder / "log").read_text()
 
     def start(self) -> Self:
-        """Start it and wait until it says that it is ready. Raises `RuntimeError` with its output if it ends instead."""
+        """Start it and wait until it is ready. Raises `RuntimeError` with its output if it ends instead."""
         self._ready_file.unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
