@@ -51,6 +51,10 @@ def test_names_that_are_not(host: str) -> None:
     assert not HostNames(["faas.example.org"]).allow(host, "10.1.2.3")
 
 
+def test_no_name_is_nobody_even_if_the_server_has_none() -> None:
+    assert not HostNames([]).allow("", "")
+
+
 def test_a_star_allows_any_name() -> None:
     assert HostNames(["*"]).allow("whatever.example", "10.1.2.3")
 

@@ -151,7 +151,7 @@ class Hub:
                 await self.following()
                 if subscription.lagging:
                     subscription.join()
-                    while chunk := await self._storage.completions(after, self._chunk, group):
+                    while not self.closed and (chunk := await self._storage.completions(after, self._chunk, group)):
                         after = chunk[-1].sequence
                         yield chunk
                 changed = await subscription.changed(heartbeat)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from fastapi import Request
@@ -14,6 +15,8 @@ from mpcsfaas.gateway.settings import GatewaySettings
 from mpcsfaas.interfaces import Serializer, Storage
 from mpcsfaas.interfaces.storage import Enqueued
 from mpcsfaas.model import Task, TaskResult
+
+RESULTS_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Gateway:
             settings=settings,
             hub=Hub(storage),
             enqueue=Coalescer(storage.enqueue),
-            results=Coalescer(storage.get_results),
+            results=Coalescer(partial(_get_each_once, storage), limit=RESULTS_AT_ONCE),
         )
 
     def serializer(self, name: str) -> Serializer:
@@ -75,6 +78,13 @@ class Gateway:
             except TimeoutError:
                 pass
         return await self.result(task_id)
+
+
+async def _get_each_once(storage: Storage, task_ids: Sequence[str]) -> list[TaskResult | None]:
+    """Results for callers some of whom ask for the same ones, as streams of one group do."""
+    unique = list(dict.fromkeys(task_ids))
+    found = dict(zip(unique, await storage.get_results(unique), strict=True))
+    return [found[task_id] for task_id in task_ids]
 
 
 def gateway_of(request: Request) -> Gateway:

@@ -34,7 +34,7 @@ class HostNames:
         if ANY_HOST in self._names:
             return True
         name = _without_port(host_header).lower()
-        return name in self._names or name == local_address or _is_loopback(name)
+        return bool(name) and (name in self._names or name == local_address or _is_loopback(name))
 
 
 class Guard:

@@ -15,7 +15,7 @@ from mpcsfaas.gateway.schemas import ResultAnswer
 from mpcsfaas.interfaces.storage import Completion
 from mpcsfaas.model import TaskResult
 
-LARGEST_SLICE = 256
+LARGEST_SLICE = 32
 SLICE_BYTES = 1024 * 1024
 
 SequencedResult = tuple[int, TaskResult]
@@ -64,7 +64,7 @@ class SliceSize:
     """How many results to fetch at a time, so that few bytes are held for a reader however large results are."""
 
     def __init__(self) -> None:
-        self.count = LARGEST_SLICE // 8
+        self.count = LARGEST_SLICE // 4
 
     def learn(self, results: Sequence[SequencedResult]) -> None:
         """Go by the sizes of the latest slice, doubling at most."""
