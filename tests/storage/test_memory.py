@@ -24,4 +24,4 @@ class MemoryMachine(StorageMachine):
 
 
 TestMemoryMachine = MemoryMachine.TestCase
-TestMemoryMachine.settings = settings(max_examples=50, deadline=None)
+TestMemoryMachine.settings = settings(max_examples=30, deadline=None)

@@ -172,6 +172,25 @@ def test_another_writer_for_too_long_is_unavailable_and_then_it_works(tmp_path: 
 
 
 @each
+def only_read(transaction: Transaction, setting: str) -> None:
+    """Refuse every change, as in a file that is read-only."""
+    transaction.execute(f"PRAGMA query_only = {setting}")
+
+
+def test_a_read_only_file_is_unavailable_and_then_it_works(tmp_path: Path) -> None:
+    async def act(storage: SqliteStorage) -> None:
+        task = make_task()
+        await storage._write(only_read, "ON")
+        with pytest.raises(StorageUnavailable, match="read-only; make it"):
+            await storage.enqueue([task])
+        assert await storage.get_tasks([task.id]) == [None]
+        await storage._write(only_read, "OFF")
+        assert [answer.status for answer in await storage.enqueue([task])] == [EnqueueStatus.ACCEPTED]
+
+    using(tmp_path / "storage.db", act)
+
+
+@each
 def limit_pages(transaction: Transaction, number: int) -> None:
     """Let the file have no more pages than so many, as on a disk that is full."""
     transaction.execute(f"PRAGMA max_page_count = {number}")
