@@ -1,5 +1,7 @@
 """Claiming: which tasks, in which order, by whom, and until when."""
 
+import asyncio
+
 from mpcsfaas.model import Attempt, AttemptKey, State
 from mpcsfaas.testing.storage_cases.world import LEASE, Contract, World, case, complete, requeue
 
@@ -91,6 +93,13 @@ class ClaimCases(Contract):
         await world.accept(50)
         seen = [attempt.key for name in "abcdefgh" for attempt in await world.claim(8, name)]
         assert len(seen) == len(set(seen)) == 50
+
+    @case
+    async def test_claims_at_the_same_time_share_what_is_there(self, world: World) -> None:
+        await world.accept(50)
+        shares = await asyncio.gather(*(world.claim(9, name) for name in "abcdefgh"))
+        keys = [attempt.key for share in shares for attempt in share]
+        assert len(keys) == len(set(keys)) == 50
 
     @case
     async def test_an_attempt_lapses_when_its_lease_has_run_out(self, world: World) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 from mpcsfaas.interfaces import Storage
+from mpcsfaas.interfaces.storage import Completion
 from mpcsfaas.model import Attempt
 from mpcsfaas.testing.storage_cases.waiting import FOREVER, settled, wakes
 from mpcsfaas.testing.storage_cases.world import Contract, World, case, complete
@@ -64,3 +65,26 @@ class SharingCases(Contract):
         await other.wait_for_work("dispatcher", FOREVER)
         claimed = await other.claim("dispatcher", 10, 10.0)
         assert delayed in [attempt.task for attempt in claimed]
+
+    @case
+    async def test_a_follower_misses_nothing_while_two_finish(self, world: World) -> None:
+        other = await world.open()
+        await world.accept(300)
+        attempts = await world.claim(limit=300)
+
+        async def finish(storage: Storage, share: list[Attempt]) -> None:
+            for start in range(0, len(share), 5):
+                await storage.finish([complete(attempt) for attempt in share[start : start + 5]])
+
+        async def follow() -> list[Completion]:
+            seen: list[Completion] = []
+            while len(seen) < len(attempts):
+                after = seen[-1].sequence if seen else 0
+                await other.wait_for_completion(after, FOREVER)
+                seen += await other.completions(after)
+            return seen
+
+        seen, *_ = await asyncio.gather(follow(), finish(world.storage, attempts[::2]), finish(other, attempts[1::2]))
+        assert [item.sequence for item in seen] == sorted({item.sequence for item in seen})
+        assert {item.task_id for item in seen} == {attempt.task.id for attempt in attempts}
+        assert await world.storage.completions(0) == seen
