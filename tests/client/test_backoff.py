@@ -1,11 +1,12 @@
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpcsfaas.client.backoff import LONGEST_DELAY, Backoff
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.floats(0, 100), st.integers(), st.none() | st.floats(0, 1000))
 def test_ends_just_when_patience_does(patience: float, seed: int, wished: float | None) -> None:
     backoff = Backoff(patience, random.Random(seed))

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from concurrent import futures
 from typing import Any
 
@@ -23,9 +24,10 @@ LONG = 3600
 
 
 @pytest.fixture
-def executor(client: Client) -> Any:
-    with Executor(client) as executor:
-        yield executor
+def executor(client: Client) -> Iterator[Executor]:
+    executor = Executor(client)
+    yield executor
+    executor.shutdown(cancel_futures=True)
 
 
 def fail() -> None:

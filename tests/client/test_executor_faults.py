@@ -19,8 +19,10 @@ from mpcsfaas.testing.platform import wait_until
 
 @pytest.fixture
 def executor(gateway: FakeGateway) -> Iterator[Executor]:
-    with Client(gateway.url, timeout=10) as client, Executor(client) as executor:
+    with Client(gateway.url, timeout=10) as client:
+        executor = Executor(client)
         yield executor
+        executor.shutdown(cancel_futures=True)
 
 
 def results(pending: list[Any]) -> list[Any]:
@@ -163,6 +165,29 @@ def test_a_dead_gateway_fails_futures_in_time() -> None:
     assert "Executor.attach" in str(held.exception())
     executor.shutdown()
     client.close()
+
+
+def test_what_waits_behind_a_batch_is_given_up_with_it(gateway: FakeGateway) -> None:
+    """Rather than each batch trying for as long again."""
+    all_submitted = threading.Event()
+    tried: set[str] = set()
+
+    def refuse(request: Request) -> Response | None:
+        if not request.url.path.endswith(":batch"):
+            return None
+        all_submitted.wait(30)
+        tried.add(request.headers["Content-Length"])
+        return problem(503, "no room")
+
+    gateway.fault = refuse
+    with Client(gateway.url, timeout=1.5) as client, Executor(client) as executor:
+        pending = [executor.submit(abs, 0)]
+        wait_until(lambda: "POST /v1/tasks:batch" in gateway.requests, what="the first batch")
+        pending += [executor.submit(abs, number) for number in range(MAX_BATCH_ITEMS)]
+        all_submitted.set()
+        for future in pending:
+            assert isinstance(future.exception(30), errors.GatewayUnavailable)
+    assert len(tried) == 1
 
 
 def test_it_is_usable_again_when_the_gateway_is_back(gateway: FakeGateway) -> None:

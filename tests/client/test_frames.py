@@ -3,7 +3,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpcsfaas.client.frames import FrameDecoder
@@ -24,6 +24,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(edges)]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.lists(results, max_size=4), max_size=8), st.lists(st.integers(0, 10**6), max_size=20))
 def test_any_chunking_gives_the_same_results(frames: list[list[dict[str, Any]]], places: list[int]) -> None:
     decoder = FrameDecoder()
@@ -35,6 +36,7 @@ def test_any_chunking_gives_the_same_results(frames: list[list[dict[str, Any]]],
     ]
 
 
+@settings(deadline=None, max_examples=50)
 @given(results, st.data())
 def test_gives_nothing_before_a_frame_is_whole(item: dict[str, Any], data: st.DataObject) -> None:
     whole = frame([item])

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpcsfaas.client import Client, errors
@@ -29,6 +29,7 @@ def make_plan(items: Any, unordered: bool = False, return_errors: bool = False, 
     return MapPlan(session, "function-id", [items], unordered, return_errors, batch_size)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 60), st.integers(1, 5), st.booleans(), st.data())
 def test_every_item_is_given_once(count: int, batch_size: int, unordered: bool, data: st.DataObject) -> None:
     """Whatever the order of the tasks' ends; in the items' order unless told otherwise."""

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpcsfaas.client import operations
@@ -163,6 +163,7 @@ def make_tasks(sizes: list[int]) -> list[NewTask]:
     return [NewTask(f"task-{index}", PackedFunction("f"), {"payload": b"x" * size}) for index, size in enumerate(sizes)]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.sampled_from([0, 1, MAX_BATCH_BYTES // 3, MAX_BATCH_BYTES - ENTRY_OVERHEAD, MAX_BATCH_BYTES])))
 def test_batches_keep_order_and_limits(sizes: list[int]) -> None:
     tasks = make_tasks(sizes)
@@ -190,6 +191,7 @@ def batch_answers(limit: int) -> Callable[[Request], Response]:
     return respond
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 40), st.integers(1, 10))
 def test_a_batch_that_is_too_large_goes_in_parts(count: int, limit: int) -> None:
     tasks = [NewTask(str(number), PackedFunction("f"), {"id": str(number), "payload": b""}) for number in range(count)]

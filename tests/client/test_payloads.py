@@ -4,7 +4,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpcsfaas.client.payloads import SIMPLE, Payloads
@@ -31,6 +31,7 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and repr(one) == repr(other)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(plain, max_size=4).map(tuple), st.dictionaries(st.text(), plain, max_size=4))
 def test_the_way_that_is_chosen_for_arguments_makes_no_difference(
     args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -39,6 +40,7 @@ def test_the_way_that_is_chosen_for_arguments_makes_no_difference(
     assert same(pickle.loads(Payloads("cloudpickle").dumps_call(args, kwargs)), (args, kwargs))
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(simple).map(tuple), st.dictionaries(st.text(), simple))
 def test_simple_data_is_what_the_standard_pickler_writes(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     assert Payloads("cloudpickle").dumps_call(args, kwargs) == pickle.dumps((args, kwargs), 5)

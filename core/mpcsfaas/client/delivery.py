@@ -56,6 +56,8 @@ class Delivery:
         self._pending = PendingFutures()
         self._outbox: SimpleQueue[NewTask | _Cancellation | None] = SimpleQueue()
         self._coalescer = Coalescer()
+        self._finished = False
+        """True once the sender has been told that nothing comes after."""
         self._stream = self._new_stream(0)
         self._threads: list[threading.Thread] = []
         self._phase = _Phase.OPEN
@@ -172,9 +174,8 @@ class Delivery:
     # Sending
 
     def _send(self) -> None:
-        more = True
-        while more or self._coalescer:
-            more = more and self._take_messages()
+        while not self._finished or self._coalescer:
+            self._take_messages(wait=not self._coalescer)
             batch = self._coalescer.next_batch()
             if batch.tasks:
                 self._send_tasks(batch.tasks)
@@ -182,23 +183,22 @@ class Delivery:
                 self._send_cancellations(batch.cancellations)
             self._finish_if_drained()
 
-    def _take_messages(self) -> bool:
-        """Move to the coalescer what is in the outbox; wait only if there is nothing to do. False at the end."""
-        count = self._outbox.qsize()
-        for _ in range(count if self._coalescer else max(count, 1)):
+    def _take_messages(self, wait: bool) -> None:
+        """Move to the coalescer what is in the outbox; `wait` for at least one message."""
+        for _ in range(max(self._outbox.qsize(), int(wait))):
             match self._outbox.get():
                 case NewTask() as task:
                     self._coalescer.add(task)
                 case _Cancellation(task_id):
                     self._coalescer.cancel(task_id)
                 case _:
-                    return False
-        return True
+                    self._finished = True
 
     def _send_tasks(self, tasks: list[NewTask]) -> None:
         try:
             verdicts = self._connection.perform(operations.submit_batch(self._session, tasks))
         except GatewayUnavailable as error:
+            self._take_messages(wait=False)
             self._end_tasks([*tasks, *self._coalescer.take_all()], self._given_up(error))
         except Exception as error:
             self._end_tasks(tasks, error)
