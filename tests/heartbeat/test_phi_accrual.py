@@ -116,6 +116,19 @@ def test_beats_that_were_held_up_and_come_all_at_once_teach_nothing() -> None:
     assert borne(watcher) == pytest.approx(before, abs=0.02)
 
 
+def test_a_silence_in_which_the_caller_paused_teaches_nothing() -> None:
+    watcher = caller(window=10)
+    watcher.beat("ann")
+    for _ in range(10):
+        beat_after(watcher, 1.0)
+    for _ in range(10):
+        watcher.watch(0.9)
+        watcher.now += 20.0
+        watcher.beat("ann")
+
+    assert borne(watcher) == pytest.approx(1.0 + 2.0 + 0.561, abs=0.02)
+
+
 def test_a_silence_that_was_suspect_teaches_nothing() -> None:
     watcher = caller()
     watcher.beat("ann")
