@@ -73,8 +73,9 @@ def test_a_url_names_a_path(url: str, path: Path) -> None:
     ],
 )
 def test_a_url_that_names_none_is_refused(url: str) -> None:
+    storage = SqliteStorage(url, SqliteOptions())
     with pytest.raises(SettingsError, match=r"of the form|write|flags|use memory"):
-        SqliteStorage(url, SqliteOptions())
+        asyncio.run(storage.open())
 
 
 def test_file_and_folders_are_made_for_their_owner_only(tmp_path: Path) -> None:

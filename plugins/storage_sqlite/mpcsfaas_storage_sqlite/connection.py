@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mpcsfaas.errors import StorageUnavailable
+from mpcsfaas_storage_sqlite.location import path_of, prepare
 from mpcsfaas_storage_sqlite.options import SqliteOptions
 from mpcsfaas_storage_sqlite.problems import explain
 from mpcsfaas_storage_sqlite.schema import establish
@@ -17,14 +18,16 @@ CACHE_KIBIBYTES = 32_768
 LARGEST_LEFT_LOG = 64 * 1024 * 1024
 
 
-def connect_writer(path: Path, options: SqliteOptions) -> sqlite3.Connection:
-    """Open for writing, and see to it that the tables are there. Raises `StorageUnavailable` or `SettingsError`."""
+def connect_writer(url: str, options: SqliteOptions) -> sqlite3.Connection:
+    """Open for writing, and make file and tables if need be. Raises `StorageUnavailable` or `SettingsError`."""
+    path = path_of(url)
+    prepare(path)
     return _connect(path, options, _set_up_writer)
 
 
-def connect_reader(path: Path, options: SqliteOptions) -> sqlite3.Connection:
+def connect_reader(url: str, options: SqliteOptions) -> sqlite3.Connection:
     """Open for reading a file that a writer has prepared. Raises `StorageUnavailable` or `SettingsError`."""
-    return _connect(path, options, _set_up_reader)
+    return _connect(path_of(url), options, _set_up_reader)
 
 
 def _connect(

@@ -28,7 +28,6 @@ from mpcsfaas_storage_sqlite.claims import Claim, Renewal
 from mpcsfaas_storage_sqlite.connection import connect_reader, connect_writer
 from mpcsfaas_storage_sqlite.lane import Operation
 from mpcsfaas_storage_sqlite.listing import Listing
-from mpcsfaas_storage_sqlite.location import path_of, prepare
 from mpcsfaas_storage_sqlite.options import SqliteOptions, Synchronous
 from mpcsfaas_storage_sqlite.reading import Following
 from mpcsfaas_storage_sqlite.rows import seconds
@@ -44,12 +43,11 @@ class SqliteStorage(Storage):
 
     def __init__(self, url: str, options: SqliteOptions, clock: Callable[[], float] = time) -> None:
         super().__init__(url, options, clock)
-        self._path = path_of(url)
         self._syncs = options.synchronous is Synchronous.FULL
-        name = f"storage file {self._path}"
-        self._reader = Reader(name, partial(connect_reader, self._path, options))
+        name = f"storage {url}"
+        self._reader = Reader(name, partial(connect_reader, url, options))
         self._writer = Writer(
-            name, partial(connect_writer, self._path, options), clock, options.max_unfinished, self._committed
+            name, partial(connect_writer, url, options), clock, options.max_unfinished, self._committed
         )
         self._work = WakeUp()
         self._completion = WakeUp()
@@ -61,7 +59,6 @@ class SqliteStorage(Storage):
 
     async def open(self) -> None:
         """See `Storage`."""
-        await asyncio.to_thread(prepare, self._path)
         try:
             await self._writer.start()
             await self._reader.start()
