@@ -115,9 +115,12 @@ class PoolDriver:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _uvloop_has_its_descriptors() -> None:
-    """uvloop opens a pipe when it is first used, and keeps it."""
+def _a_place_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Other pools on this machine come and go; and uvloop opens a pipe when it is first used, and keeps it."""
+    tempfile.tempdir = str(tmp_path_factory.mktemp("pools"))
     uvloop.run(asyncio.sleep(0))
+    yield
+    tempfile.tempdir = None
 
 
 @contextmanager

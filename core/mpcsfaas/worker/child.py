@@ -17,6 +17,7 @@ from mpcsfaas.worker.serializers import LazySerializers
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 15, 36
 _UNBUFFERED = 2
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
 def settle_in(server: int, folder: str, stdout: int, stderr: int, memory_limit: int | None) -> None:
@@ -40,7 +41,7 @@ def serve(channel: int, stdout: int, stderr: int, setup: Setup, serializers: Laz
     """Run what the pool sends, until it goes away."""
     pool = Channel(socket.socket(fileno=channel))
     runner = Runner(setup, serializers, OutputFile(stdout, setup.max_output), OutputFile(stderr, setup.max_output))
-    with suppress(Closed, BrokenPipeError):
+    with suppress(Closed, ConnectionError):
         pool.send(encode(Ready(os.getpid())))
         while True:
             pool.send(encode(runner.run(decode_run(pool.receive()))))
@@ -49,6 +50,15 @@ def serve(channel: int, stdout: int, stderr: int, setup: Setup, serializers: Laz
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent dies, so that none can hide."""
     _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def keep_freed_memory() -> None:
+    """Have the allocator reuse freed memory rather than give it back at once.
+
+    By default each megabyte that is pickled comes as fresh pages from the kernel, which costs more than the pickling.
+    """
+    _LIBC.mallopt(_M_MMAP_THRESHOLD, 32 * 1024 * 1024)
+    _LIBC.mallopt(_M_TRIM_THRESHOLD, 64 * 1024 * 1024)
 
 
 def unbuffer_c_output() -> None:

@@ -14,8 +14,9 @@ class PoolFolder:
 
     def __init__(self) -> None:
         _remove_abandoned(Path(tempfile.gettempdir()))
-        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._lock = _lock(self.path)
+        new = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))
+        self._lock = _lock(new)  # before it has a name by which others could take it for abandoned
+        self.path = new.rename(new.with_name(new.name.lstrip(".")))
 
     def new(self, child: int) -> Path:
         """Make a folder for a child."""

@@ -41,7 +41,7 @@ class ForkServer:
 
     def run(self) -> None:
         """Serve until the pool is gone, then clear up."""
-        with suppress(Closed, BrokenPipeError):
+        with suppress(Closed, ConnectionError):
             self._prepare()
             while os.getppid() == self._pool:
                 self._step()
@@ -153,6 +153,7 @@ def main() -> None:
     sys.modules["__main__"] = ModuleType("__main__")  # what user code finds under that name is not this program
     child.adopt_orphans()
     child.unbuffer_c_output()
+    child.keep_freed_memory()
     ForkServer(Channel(socket.socket(fileno=descriptor)), pool, folder).run()
 
 

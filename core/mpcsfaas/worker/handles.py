@@ -5,19 +5,23 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mpcsfaas.model import AttemptKey
-from mpcsfaas.worker.channel import Channel
+from mpcsfaas.worker.channel import Channel, fits_a_packet
 from mpcsfaas.worker.exits import ChildExit
 from mpcsfaas.worker.messages import (
     Exited,
     Fork,
     FromChild,
     Kill,
+    Ready,
     Run,
     Setup,
+    ToForkServer,
     decode_exited,
     decode_from_child,
     decode_run,
@@ -42,25 +46,52 @@ class ChildHandle:
         """Its process id, once it is ready."""
         self.stdout, self.stderr = OutputFile.create(max_output), OutputFile.create(max_output)
         self.channel, self.far_end = Channel.pair()
+        self._waiting: deque[bytes] = deque()
+        self._unanswered = 0
+        self._large = False
 
-    def send(self, run: Run) -> bool:
-        """Send, or keep for `channel.flush`; False if something is kept."""
-        return self.channel.post(encode(run))
+    def put(self, run: Run) -> None:
+        """Have `flush` send it."""
+        self._waiting.append(encode(run))
+
+    def flush(self) -> bool:
+        """Send what may be sent; False if there is no room in the channel.
+
+        What is no single packet could be taken by the child in part. So it is sent only to a child that has nothing
+        else to do, and nothing is sent after it until it is answered: then the channel holds nothing to be recalled.
+        """
+        while self._waiting and not self._large:
+            if not fits_a_packet(self._waiting[0]):
+                if self._unanswered:
+                    break
+                self._large = True
+            self._unanswered += 1
+            self.channel.post(self._waiting.popleft())
+        return self.channel.flush()
 
     def receive(self) -> Iterator[FromChild]:
-        """What the child has sent. Raises msgspec's errors if it is no message of ours, `Closed` if it shut its end."""
+        """What the child has sent. Raises ValueError if it is no message of ours, `Closed` if it shut its end."""
         for _ in range(RECEIVED_AT_ONCE):
-            message = self.channel.try_receive()
-            if message is None:
+            received = self.channel.try_receive()
+            if received is None:
                 return
-            yield decode_from_child(message)
+            message = decode_from_child(received)
+            if type(message) is not Ready:
+                self._unanswered -= 1
+                self._large = False
+            yield message
 
     def recall(self) -> list[AttemptKey]:
         """Take back all attempts that the child has not taken."""
         messages = []
-        while (message := self.far_end.try_receive()) is not None:
-            messages.append(message)
-        return [decode_run(message).key for message in [*messages, *self.channel.take_unsent()]]
+        if not self._large:
+            while (message := self.far_end.try_receive()) is not None:
+                messages.append(message)
+            messages += self.channel.take_unsent()
+            self._unanswered -= len(messages)
+        messages += self._waiting
+        self._waiting.clear()
+        return [decode_run(message).key for message in messages]
 
     def shrink_output(self) -> None:
         """Free the memory of output that is over the limit."""
@@ -97,7 +128,7 @@ class ForkServerHandle:
             raise
         finally:
             far_end.close()
-        self.channel.post(encode(setup))
+        self._post(setup)
 
     def _start(self, channel: Channel, environment: Mapping[str, str], folder: Path) -> "subprocess.Popen[bytes]":
         end = channel.fileno()
@@ -113,14 +144,20 @@ class ForkServerHandle:
             start_new_session=True,
         )
 
-    def fork(self, child: ChildHandle) -> bool:
-        """Start a child; its end is told by `receive`. False if the message waits for `channel.flush`."""
+    def fork(self, child: ChildHandle) -> None:
+        """Start a child, which `receive` tells the end of."""
         files = [child.far_end.fileno(), child.stdout.fileno(), child.stderr.fileno()]
-        return self.channel.post(encode(Fork(child.number, str(child.folder))), files)
+        self._post(Fork(child.number, str(child.folder)), files)
 
-    def kill(self, child: ChildHandle) -> bool:
-        """Kill a child and all below it; its end is told by `receive`. False as for `fork`."""
-        return self.channel.post(encode(Kill(child.number)))
+    def kill(self, child: ChildHandle) -> None:
+        """Kill a child and all below it, which `receive` tells the end of."""
+        self._post(Kill(child.number))
+
+    def flush(self) -> bool:
+        """Send what there was no room for in the channel; False if there is still none."""
+        with suppress(BrokenPipeError):  # its death is announced, too
+            return self.channel.flush()
+        return True
 
     def receive(self) -> Iterator[Exited]:
         """Who died. Raises `Closed` if the server itself did."""
@@ -139,3 +176,7 @@ class ForkServerHandle:
         os.close(self.death)
         self._stderr.close()
         return text
+
+    def _post(self, message: ToForkServer, files: Sequence[int] = ()) -> None:
+        with suppress(BrokenPipeError):
+            self.channel.post(encode(message), files)

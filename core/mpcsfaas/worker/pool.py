@@ -7,21 +7,20 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from itertools import count
-
-import msgspec
+from itertools import count, groupby
+from typing import Any
 
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.interfaces.serializer import Serializer
 from mpcsfaas.interfaces.strategy import Assignment
 from mpcsfaas.model import AttemptKey, AttemptResult
 from mpcsfaas.worker import process_tree
-from mpcsfaas.worker.channel import Channel, Closed
+from mpcsfaas.worker.channel import Closed
 from mpcsfaas.worker.environment import child_environment
 from mpcsfaas.worker.exits import Cause, ChildExit
 from mpcsfaas.worker.folders import PoolFolder
 from mpcsfaas.worker.handles import ChildHandle, ForkServerHandle
-from mpcsfaas.worker.messages import Done, Exited, FromChild, NeedFunction, Ready, Run, Setup
+from mpcsfaas.worker.messages import Done, Exited, FromChild, NeedFunction, Run, Setup
 from mpcsfaas.worker.options import PoolOptions
 from mpcsfaas.worker.serializers import import_paths
 from mpcsfaas.worker.slots import Action, Kill, Phase, Recall, Report, Send, SlotTable, Spawn
@@ -162,8 +161,8 @@ class ProcessPool:
             function if send.with_function else None,
         )
         child = self._children[send.slot]
-        if not child.send(message):
-            self._flush_later(child.channel)
+        child.put(message)
+        self._flush(child)
 
     def _recall(self, slot: int) -> list[Action]:
         keys = self._children[slot].recall()
@@ -179,8 +178,8 @@ class ProcessPool:
             return
         self._children[slot] = child
         self._loop.add_reader(child.channel.fileno(), self._on_readable, slot)
-        if not server.fork(child):
-            self._flush_later(server.channel)
+        server.fork(child)
+        self._flush(server)
 
     def _new_child(self) -> ChildHandle:
         assert self._folder is not None
@@ -196,11 +195,13 @@ class ProcessPool:
         return server
 
     def _kill(self, slot: int) -> None:
-        if self._server and not self._server.kill(self._children[slot]):
-            self._flush_later(self._server.channel)
+        if self._server:
+            self._server.kill(self._children[slot])
+            self._flush(self._server)
 
-    def _flush_later(self, channel: Channel) -> None:
-        self._loop.add_writer(channel.fileno(), self._on_writable, channel)
+    def _flush(self, peer: ChildHandle | ForkServerHandle) -> None:
+        if not peer.flush():
+            self._loop.add_writer(peer.channel.fileno(), self._on_writable, peer)
 
     def _start_failed(self, reason: str) -> None:
         log.warning("A worker process did not start, which will be tried again. %s", reason)
@@ -214,35 +215,32 @@ class ProcessPool:
         self._capacity_changed()
 
     def _receive(self, slot: int) -> list[Action]:
+        child = self._children[slot]
         actions: list[Action] = []
-        results: list[AttemptResult] = []
         try:
-            for message in self._children[slot].receive():
-                if type(message) is Done:
-                    results.append(message.result)
-                else:
-                    actions += self._results(slot, results)
-                    actions += self._other_message(slot, message)
-        except (msgspec.MsgspecError, Closed, OSError):
+            for kind, messages in groupby(child.receive(), type):
+                actions += self._handle(slot, kind, messages)
+        except (ValueError, Closed, OSError):
             actions += self._table.retire(slot, Cause.MISBEHAVED)
-        return actions + self._results(slot, results)
+        self._flush(child)
+        return actions
 
-    def _results(self, slot: int, results: list[AttemptResult]) -> list[Action]:
-        taken, results[:] = results[:], []
-        return self._table.results(slot, taken, time.monotonic()) if taken else []
-
-    def _other_message(self, slot: int, message: FromChild) -> list[Action]:
-        if isinstance(message, NeedFunction):
-            return self._table.needs_function(slot, time.monotonic())
-        if isinstance(message, Ready):
+    def _handle(self, slot: int, kind: type[FromChild], messages: Iterable[Any]) -> list[Action]:
+        """Tell the table about messages of one kind."""
+        now = time.monotonic()
+        if kind is Done:
+            return self._table.results(slot, [message.result for message in messages], now)
+        if kind is NeedFunction:
+            return [action for _ in messages for action in self._table.needs_function(slot, now)]
+        for message in messages:
             self._children[slot].process = message.process
         if not self._first.done():
             self._first.set_result(None)
-        return self._table.ready(slot, time.monotonic())
+        return self._table.ready(slot, now)
 
-    def _on_writable(self, channel: Channel) -> None:
-        if channel.flush():
-            self._loop.remove_writer(channel.fileno())
+    def _on_writable(self, peer: ChildHandle | ForkServerHandle) -> None:
+        if peer.flush():
+            self._loop.remove_writer(peer.channel.fileno())
 
     def _on_exits(self, server: ForkServerHandle) -> None:
         try:
@@ -325,7 +323,7 @@ class ProcessPool:
         self._processes_before = min(now, self._processes_before)
         if now - self._processes_before <= limit:
             return
-        slots = {child.process: slot for slot, child in self._children.items()}
+        slots = {child.process: slot for slot, child in self._children.items() if child.process}
         for pid, below in process_tree.descendants(slots).items():
             if len(below) > limit:
                 self._act(self._table.retire(slots[pid], Cause.TOO_MANY_PROCESSES))
@@ -334,7 +332,7 @@ class ProcessPool:
 def _last_words(child: ChildHandle) -> tuple[list[AttemptResult], list[AttemptKey]]:
     """What a dead child still answered, and the attempts that it did not start."""
     results, keys = [], child.recall()
-    with suppress(msgspec.MsgspecError, Closed, OSError):
+    with suppress(ValueError, Closed, OSError):
         for message in child.receive():
             if isinstance(message, Done):
                 results.append(message.result)

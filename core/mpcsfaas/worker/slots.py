@@ -204,8 +204,8 @@ class SlotTable:
         slot = self.slots[index]
         came_up = slot.phase is not Phase.STARTING and slot.cause is not Cause.SLOW_START
         slot.phase = Phase.DOWN
+        self._take_back(slot, keys)  # first, for it may have passed over an entry before the ones that it answered
         outcomes = self._settle(slot, results, now)
-        self._take_back(slot, keys)
         outcomes += self._victim(slot, child_exit, now)
         self._take_back(slot, [entry.key for entry in slot.sent])
         actions: list[Action] = [Report(outcomes)]
