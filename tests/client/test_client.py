@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from mpcsfaas.client import Client, RemoteFunction, TaskHandle, errors
-from mpcsfaas.client.connection import checked_url
 from mpcsfaas.model import State
 from mpcsfaas.testing.platform import wait_until
 
@@ -162,7 +161,14 @@ def test_an_idempotency_key_names_the_first_task(client: Client) -> None:
 @pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://host", "http://"])
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="no URL of a gateway"):
-        checked_url(url)
+        Client(url)
+
+
+def test_the_environment_names_the_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPCSFAAS_URL", "http://elsewhere:1/")
+    assert Client().url == "http://elsewhere:1"
+    monkeypatch.setenv("MPCSFAAS_URL", "")
+    assert Client().url == "http://127.0.0.1:8000"
 
 
 def test_a_gateway_that_is_not_there() -> None:

@@ -56,7 +56,7 @@ def work(number):
         raise KeyError(number)
     return Reading(number)
 
-executor = Executor(Client(sys.argv[1]), group="nightly")
+executor = Executor(Client(sys.argv[1]), group="of-one-that-died")
 futures = [executor.submit(work, number) for number in range(40)]
 sleeper = executor.submit(time.sleep, 3600)
 futures[0].result(30)
@@ -69,7 +69,7 @@ time.sleep(3600)
 
 @pytest.fixture
 def dead_submitter(platform: PlatformProcess) -> None:
-    """A process that submitted tasks to the group `nightly`, and died of `kill -9` before most of them had ended."""
+    """A process that submitted tasks to the group `of-one-that-died`, and died of `kill -9` before most of them had ended."""
     command = [sys.executable, "-c", SUBMITTER, platform.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -79,15 +79,17 @@ def dead_submitter(platform: PlatformProcess) -> None:
 
 @pytest.mark.usefixtures("dead_submitter")
 def test_another_process_takes_up_the_tasks_of_one_that_died(client: Client) -> None:
-    with Executor.attach("nightly", client) as executor:
+    executor = Executor.attach("of-one-that-died", client)
+    try:
         *futures, sleeper = executor.futures
         assert len(futures) == 40
         for number, future in enumerate(futures):
             check_reading(number, future)
-        more = executor.submit(pow, 2, 5)
-        assert more.result(30) == 32
-        sleeper.cancel()
-    with Executor.attach("nightly", client) as again:
+        assert executor.submit(pow, 2, 5).result(30) == 32
+        assert sleeper.cancel()
+    finally:
+        executor.shutdown(cancel_futures=True)
+    with Executor.attach("of-one-that-died", client) as again:
         assert [future.exception(30) is None for future in again.futures if not future.cancelled()].count(False) == 1
         assert sum(future.cancelled() for future in again.futures) == 1
         assert len(again.futures) == 42

@@ -5,10 +5,11 @@ from types import TracebackType
 from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
 from mpcsfaas.client import operations
+from mpcsfaas.client.async_connection import AsyncConnection
+from mpcsfaas.client.async_mapping import map_async
 from mpcsfaas.client.base import BaseClient
-from mpcsfaas.client.connection import AsyncConnection
 from mpcsfaas.client.function import AsyncDecorator, AsyncRemoteFunction
-from mpcsfaas.client.mapping import MapPlan, map_async
+from mpcsfaas.client.mapping import MapPlan
 from mpcsfaas.client.operations import Operation
 from mpcsfaas.client.options import Options, checked
 from mpcsfaas.client.records import Dispatcher, FunctionInfo, Logs, Page, Statistics

@@ -2,14 +2,17 @@
 
 import os
 from collections.abc import Iterable
-from typing import Any, Generic, NamedTuple, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar, Unpack
 
-from mpcsfaas.client.connection import AsyncConnection, Connection
 from mpcsfaas.client.options import Options, checked
 from mpcsfaas.client.payloads import DEFAULT_SERIALIZER, Payloads
 from mpcsfaas.client.session import Registry, Session
 
-C = TypeVar("C", Connection, AsyncConnection)
+if TYPE_CHECKING:
+    from mpcsfaas.client.async_connection import AsyncConnection
+    from mpcsfaas.client.connection import Connection
+
+C = TypeVar("C", "Connection", "AsyncConnection")
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_TIMEOUT = 30.0
@@ -45,7 +48,7 @@ class BaseClient(Generic[C]):
 
         Raises `ValueError` for a URL that is none, and `PluginError` for an unknown serializer.
         """
-        address = url or os.environ.get("MPCSFAAS_URL") or DEFAULT_URL
+        address = os.environ.get("MPCSFAAS_URL") or DEFAULT_URL if url is None else url
         self._settings = _Settings(address, serializer, timeout, tuple(by_value), tuple(by_reference))
         self._connection = self._connection_class(address, timeout)
         payloads = Payloads(serializer, self._settings.by_value, self._settings.by_reference)

@@ -1,11 +1,10 @@
-"""Where operations meet the network, once with blocking calls and once with asyncio."""
+"""Where operations meet the network, by blocking calls; and what that has in common with `async_connection`."""
 
-import asyncio
 import os
 import socket
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -42,7 +41,7 @@ class Connection:
             import httpx
 
             # Threads may come here at once; a lock, on the other hand, might be held while another thread forks.
-            pool = self._pools.setdefault(os.getpid(), httpx.Client(**_settings(self.url, self.timeout)))
+            pool = self._pools.setdefault(os.getpid(), httpx.Client(**http_settings(self.url, self.timeout)))
         return pool
 
     def perform(self, operation: Operation[T]) -> T:
@@ -65,62 +64,15 @@ class Connection:
         if request.delay:
             time.sleep(request.delay)
         try:
-            return _response(self.http.request(**_arguments(request, self.timeout)))
+            return response_of(self.http.request(**http_arguments(request, self.timeout)))
         except httpx.TransportError as error:
-            raise _unavailable(self.url, error) from None
+            raise unavailable(self.url, error) from None
 
     def close(self) -> None:
         """Close the sockets. Idempotent."""
         pool = self._pools.get(os.getpid())
         if pool is not None:
             pool.close()
-
-
-class AsyncConnection:
-    """Performs operations on the running event loop."""
-
-    def __init__(self, url: str, timeout: float) -> None:
-        self.url = checked_url(url)
-        self.timeout = timeout
-        self._http: httpx.AsyncClient | None = None
-
-    @property
-    def http(self) -> "httpx.AsyncClient":
-        """The pool of connections."""
-        if self._http is None:
-            import httpx
-
-            self._http = httpx.AsyncClient(**_settings(self.url, self.timeout))
-        return self._http
-
-    async def perform(self, operation: Operation[T]) -> T:
-        """Run an operation to its end; its result. Raises what it raises."""
-        try:
-            request = next(operation)
-            while True:
-                try:
-                    response = await self._exchange(request)
-                except GatewayUnavailable as error:
-                    request = operation.throw(error)
-                else:
-                    request = operation.send(response)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-
-    async def _exchange(self, request: Request) -> Response:
-        import httpx
-
-        if request.delay:
-            await asyncio.sleep(request.delay)
-        try:
-            return _response(await self.http.request(**_arguments(request, self.timeout)))
-        except httpx.TransportError as error:
-            raise _unavailable(self.url, error) from None
-
-    async def close(self) -> None:
-        """Close the sockets. Idempotent."""
-        if self._http is not None:
-            await self._http.aclose()
 
 
 class ResultStream:
@@ -151,8 +103,8 @@ class ResultStream:
         request = self._follower.request()
         self._stopping.wait(request.delay)
         try:
-            with self._connection.http.stream(**_arguments(request, 0.0)) as response:
-                self._follower.opened(_head(response, b"" if response.is_success else response.read()))
+            with self._connection.http.stream(**http_arguments(request, 0.0)) as response:
+                self._follower.opened(head_of(response, b"" if response.is_success else response.read()))
                 self._socket = response.extensions["network_stream"].get_extra_info("socket")
                 self.connects += 1
                 yield []
@@ -162,7 +114,7 @@ class ResultStream:
                     yield self._follower.received(data)
             raise GatewayUnavailable(f"The gateway at {self._connection.url} ended the stream of results.")
         except httpx.TransportError as error:
-            raise _unavailable(self._connection.url, error) from None
+            raise unavailable(self._connection.url, error) from None
 
     @property
     def after(self) -> int:
@@ -177,40 +129,6 @@ class ResultStream:
                 self._socket.shutdown(socket.SHUT_RDWR)
 
 
-class AsyncResultStream:
-    """The asyncio twin of `ResultStream`; to stop it, close the iterator."""
-
-    def __init__(self, connection: AsyncConnection, follower: Follower) -> None:
-        self.connects = 0
-        self._connection = connection
-        self._follower = follower
-
-    async def turns(self) -> AsyncGenerator[list[ResultItem]]:
-        """As `ResultStream.turns`."""
-        while True:
-            try:
-                async for items in self._read():
-                    yield items
-            except GatewayUnavailable as error:
-                self._follower.lost(error)
-
-    async def _read(self) -> AsyncIterator[list[ResultItem]]:
-        import httpx
-
-        request = self._follower.request()
-        await asyncio.sleep(request.delay)
-        try:
-            async with self._connection.http.stream(**_arguments(request, 0.0)) as response:
-                self._follower.opened(_head(response, b"" if response.is_success else await response.aread()))
-                self.connects += 1
-                yield []
-                async for data in response.aiter_raw():
-                    yield self._follower.received(data)
-            raise GatewayUnavailable(f"The gateway at {self._connection.url} ended the stream of results.")
-        except httpx.TransportError as error:
-            raise _unavailable(self._connection.url, error) from None
-
-
 def checked_url(url: str) -> str:
     """The URL without a slash at its end. Raises `ValueError` for what is no HTTP URL."""
     parts = urlsplit(url)
@@ -219,8 +137,8 @@ def checked_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _settings(url: str, timeout: float) -> dict[str, Any]:
-    """Proxies and certificates are left alone where they play no part: looking for them takes 20 ms and more."""
+def http_settings(url: str, timeout: float) -> dict[str, Any]:
+    """How httpx is to be set up. Proxies and certificates are left alone where they play no part: that saves 20 ms."""
     import httpx
 
     return {
@@ -233,7 +151,8 @@ def _settings(url: str, timeout: float) -> dict[str, Any]:
     }
 
 
-def _arguments(request: Request, timeout: float) -> dict[str, Any]:
+def http_arguments(request: Request, timeout: float) -> dict[str, Any]:
+    """How httpx wants a request."""
     import httpx
 
     return {
@@ -245,11 +164,13 @@ def _arguments(request: Request, timeout: float) -> dict[str, Any]:
     }
 
 
-def _response(response: "httpx.Response") -> Response:
-    return _head(response, response.content)
+def response_of(response: "httpx.Response") -> Response:
+    """An answer whose body has been read."""
+    return head_of(response, response.content)
 
 
-def _head(response: "httpx.Response", content: bytes) -> Response:
+def head_of(response: "httpx.Response", content: bytes) -> Response:
+    """An answer with `content` in the place of its body."""
     headers = response.headers
     return Response(
         response.status_code, content, headers.get("Content-Type", ""), _seconds(headers.get("Retry-After"))
@@ -264,7 +185,8 @@ def _seconds(text: str | None) -> float | None:
         return None
 
 
-def _unavailable(url: str, error: Exception) -> GatewayUnavailable:
+def unavailable(url: str, error: Exception) -> GatewayUnavailable:
+    """What a broken connection means to callers."""
     cause = str(error) or type(error).__name__
     return GatewayUnavailable(
         f"The gateway at {url} cannot be reached: {cause}."

@@ -68,7 +68,7 @@ class Executor(futures.Executor):
         """
         executor = cls(client, group=group, timeout=timeout)
         records = executor._client.connection.perform(operations.group_records(executor._session, group))
-        executor._adopt(sorted(records, key=lambda record: record.created_at))
+        executor._adopt(records[::-1])
         return executor
 
     def _adopt(self, records: list[TaskRecord]) -> None:

@@ -1,12 +1,12 @@
 """`map`: submits calls in batches, a bounded way ahead of the consumer, and gives back the values in order."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence, Sized
-from contextlib import aclosing, closing
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import closing
 from itertools import islice
 from typing import Any
 
 from mpcsfaas.client import operations
-from mpcsfaas.client.connection import AsyncConnection, AsyncResultStream, Connection, ResultStream
+from mpcsfaas.client.connection import Connection, ResultStream
 from mpcsfaas.client.errors import GatewayError
 from mpcsfaas.client.following import Follower
 from mpcsfaas.client.outcome import Outcome, outcome_of
@@ -129,31 +129,6 @@ def _deliver_blocking(connection: Connection, plan: MapPlan, progress: bool | No
     finally:
         if plan.waiting:
             connection.perform(operations.cancel_many(plan.session, plan.waiting))
-
-
-async def map_async(connection: AsyncConnection, plan: MapPlan, progress: bool | None) -> AsyncIterator[Any]:
-    """The asyncio twin of `map_blocking`; it begins with the first item."""
-    stream = AsyncResultStream(connection, Follower(plan.group, plan.session.timeout))
-    try:
-        async with aclosing(stream.turns()) as turns:
-            with ProgressBar(plan.total, progress) as bar:
-                known_connects = 1
-                while not plan.finished:
-                    while batch := plan.next_batch():
-                        plan.answered(batch, await connection.perform(operations.submit_many(plan.session, batch)))
-                    for value in plan.take_ready():
-                        bar.advance()
-                        yield value
-                    if plan.waiting:
-                        plan.received(await anext(turns))
-                    if stream.connects > known_connects:
-                        known_connects = stream.connects
-                        lost = await connection.perform(operations.lost_tasks(plan.session, plan.group, plan.waiting))
-                        for task_id, error in lost.items():
-                            plan.ended(task_id, Outcome(error=error))
-    finally:
-        if plan.waiting:
-            await connection.perform(operations.cancel_many(plan.session, plan.waiting))
 
 
 def grouped(session: Session, function: Any, kind: str, group: str | None = None) -> Session:

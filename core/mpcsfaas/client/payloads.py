@@ -4,7 +4,6 @@ import pickle
 import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from importlib.metadata import version
 from typing import Any, NamedTuple, Protocol
 
 from mpcsfaas.client import own_classes
@@ -64,6 +63,8 @@ class ByValueCodec:
 
     def version(self) -> str:
         """Version of cloudpickle."""
+        from importlib.metadata import version
+
         return version("cloudpickle")
 
     def dumps(self, value: Any) -> bytes:
