@@ -69,7 +69,7 @@ time.sleep(3600)
 
 @pytest.fixture
 def dead_submitter(platform: PlatformProcess) -> None:
-    """A process that submitted tasks to the group `of-one-that-died`, and died of `kill -9` before most of them had ended."""
+    """A process that submitted tasks to a group, and died of `kill -9` before most of them had ended."""
     command = [sys.executable, "-c", SUBMITTER, platform.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
