@@ -18,8 +18,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precon
 
 from mpcsfaas.interfaces import Assignment
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, FailureKind, Function, Task
+from mpcsfaas.worker.actions import Action, Kill, Recall, Report, Send, Spawn
 from mpcsfaas.worker.exits import Cause, ChildExit
-from mpcsfaas.worker.slots import Action, Kill, Phase, Recall, Report, Send, Slot, SlotTable, Spawn
+from mpcsfaas.worker.slot import Phase, Slot
+from mpcsfaas.worker.slots import SlotTable
 
 SLOTS, PREFETCH, RECYCLE_AFTER = 3, 4, 7
 

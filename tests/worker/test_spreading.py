@@ -39,6 +39,27 @@ def test_nothing_waits_behind_a_slow_task_while_another_slot_is_idle(pool: "Pool
     assert all(result.failure is None for result in results)
 
 
+def test_large_payloads_do_not_wait_behind_a_slow_task_either(pool: "PoolDriver") -> None:
+    payload = b"x" * 1_000_000
+    pool.run(*(pool.assignment(os.getpid) for _ in range(200)))
+    results = pool.run(pool.assignment(time.sleep, 1.0), *(pool.assignment(bytes.upper, payload) for _ in range(6)))
+    assert max(result.finished_at for result in results[1:]) < results[0].finished_at
+    assert all(result.failure is None for result in results)
+
+
+def test_a_large_payload_is_cancelled_before_it_starts(start_pool: Callable[..., "PoolDriver"]) -> None:
+    pool = start_pool(workers=1)
+    running, large, last = (
+        pool.assignment(time.sleep, 0.2),
+        pool.assignment(bytes.upper, b"x" * 1_000_000),
+        pool.assignment(os.getpid),
+    )
+    pool.submit(running, large, last)
+    pool.loop.call_soon(pool.pool.cancel, [large.attempt.key])
+    pool.wait_until(lambda: last.attempt.key in pool.results)
+    assert [result.key for result in pool.reports] == [running.attempt.key, last.attempt.key]
+
+
 def test_slots_run_at_the_same_time(pool: "PoolDriver") -> None:
     results = pool.run(pool.assignment(time.sleep, 0.3), pool.assignment(time.sleep, 0.3))
     assert results[0].started_at < results[1].finished_at

@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 PREFIX = "mpcsfaas-pool-"
@@ -35,12 +36,10 @@ class PoolFolder:
 def _remove_abandoned(parent: Path) -> None:
     """Delete what pools have left that were killed: folders of this user that nobody holds locked."""
     for path in parent.glob(f"{PREFIX}*"):
-        if path.is_symlink() or path.stat().st_uid != os.getuid():
-            continue
-        lock = _lock(path)
-        if lock is not None:
-            shutil.rmtree(path, ignore_errors=True)
-            os.close(lock)
+        with suppress(OSError):  # gone meanwhile, or not ours
+            if path.lstat().st_uid == os.getuid() and (lock := _lock(path)) is not None:
+                shutil.rmtree(path, ignore_errors=True)
+                os.close(lock)
 
 
 def _lock(path: Path) -> int | None:

@@ -25,8 +25,6 @@ from mpcsfaas.worker.serializers import LazySerializers
 
 POOL_CHECK_SECONDS = 1.0
 """How often it is made sure that the pool lives, should a stray copy of it hold the channel open."""
-NOT_FORKED = 71
-"""Exit code told for a child that the system had no room for (EX_OSERR)."""
 
 
 class ForkServer:
@@ -82,14 +80,14 @@ class ForkServer:
     def _fork(self, fork: Fork, files: Sequence[int]) -> None:
         try:
             process = os.fork()
-        except OSError:
-            self._channel.send(encode(Exited(fork.child, NOT_FORKED, 0)))
-            return
-        if process == 0:
-            self._live(fork, *files)
-        self._children[process] = fork.child
-        for file in files:
-            os.close(file)
+            if process == 0:
+                self._live(fork, *files)
+            self._children[process] = fork.child
+        except OSError as error:
+            self._channel.send(encode(Exited(fork.child, 0, 0, refusal=str(error))))
+        finally:
+            for file in files:
+                os.close(file)
 
     def _live(self, fork: Fork, channel: int, stdout: int, stderr: int) -> None:
         """What the child does; never returns."""

@@ -7,7 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from mpcsfaas.model import AttemptKey
@@ -44,8 +44,11 @@ class ChildHandle:
         self.folder = folder
         self.process = 0
         """Its process id, once it is ready."""
-        self.stdout, self.stderr = OutputFile.create(max_output), OutputFile.create(max_output)
-        self.channel, self.far_end = Channel.pair()
+        with ExitStack() as undo:
+            self.stdout = undo.enter_context(closing(OutputFile.create(max_output)))
+            self.stderr = undo.enter_context(closing(OutputFile.create(max_output)))
+            self.channel, self.far_end = Channel.pair()
+            undo.pop_all()
         self._waiting: deque[bytes] = deque()
         self._unanswered = 0
         self._large = False
@@ -117,17 +120,14 @@ class ForkServerHandle:
 
     def __init__(self, setup: Setup, environment: Mapping[str, str], folder: Path) -> None:
         """Start it. Raises OSError if the system has no room for it."""
-        self.channel, far_end = Channel.pair()
-        self._stderr = OutputFile.create(setup.max_output)
-        try:
+        with ExitStack() as undo, ExitStack() as either_way:
+            self.channel, far_end = Channel.pair()
+            undo.enter_context(closing(self.channel))
+            either_way.enter_context(closing(far_end))
+            self._output = undo.enter_context(closing(OutputFile.create(setup.max_output)))
             self._process = self._start(far_end, environment, folder)
             self.death = os.pidfd_open(self._process.pid)
-        except BaseException:
-            self.channel.close()
-            self._stderr.close()
-            raise
-        finally:
-            far_end.close()
+            undo.pop_all()
         self._post(setup)
 
     def _start(self, channel: Channel, environment: Mapping[str, str], folder: Path) -> "subprocess.Popen[bytes]":
@@ -138,8 +138,8 @@ class ForkServerHandle:
             cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
-            stdout=self._stderr.fileno(),
-            stderr=self._stderr.fileno(),
+            stdout=self._output.fileno(),
+            stderr=self._output.fileno(),
             pass_fds=[end],
             start_new_session=True,
         )
@@ -172,9 +172,9 @@ class ForkServerHandle:
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
-        text = f"{ChildExit(code=code).description}. {self._stderr.take()}".strip()
+        text = f"{ChildExit(code=code).description}. {self._output.take()}".strip()
         os.close(self.death)
-        self._stderr.close()
+        self._output.close()
         return text
 
     def _post(self, message: ToForkServer, files: Sequence[int] = ()) -> None:

@@ -7,6 +7,9 @@ from msgspec import Struct
 
 from mpcsfaas.model import AttemptKey, AttemptResult, Function
 
+KNOWN_FUNCTIONS = 256
+"""Functions that a child keeps loaded."""
+
 
 class Setup(Struct, frozen=True, tag="setup"):
     """The pool's first message to its fork server."""
@@ -41,6 +44,8 @@ class Exited(Struct, frozen=True, tag="exited"):
     """Exit code; negative for the signal that killed it."""
     peak_memory: int
     """Bytes resident at most."""
+    refusal: str = ""
+    """Why it was not even started."""
 
 
 class Run(Struct, frozen=True, tag="run"):

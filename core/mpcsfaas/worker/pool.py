@@ -15,6 +15,7 @@ from mpcsfaas.interfaces.serializer import Serializer
 from mpcsfaas.interfaces.strategy import Assignment
 from mpcsfaas.model import AttemptKey, AttemptResult
 from mpcsfaas.worker import process_tree
+from mpcsfaas.worker.actions import Action, Kill, Recall, Report, Send, Spawn
 from mpcsfaas.worker.channel import Closed
 from mpcsfaas.worker.environment import child_environment
 from mpcsfaas.worker.exits import Cause, ChildExit
@@ -23,7 +24,7 @@ from mpcsfaas.worker.handles import ChildHandle, ForkServerHandle
 from mpcsfaas.worker.messages import Done, Exited, FromChild, NeedFunction, Run, Setup
 from mpcsfaas.worker.options import PoolOptions
 from mpcsfaas.worker.serializers import import_paths
-from mpcsfaas.worker.slots import Action, Kill, Phase, Recall, Report, Send, SlotTable, Spawn
+from mpcsfaas.worker.slots import SlotTable
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ class ProcessPool:
             child = self._new_child()
         except OSError as error:
             self._table.spawn_failed(slot, time.monotonic())
-            self._start_failed(f"The system refuses another process: {error}.")
+            self._tell_down(f"The system refuses it: {error}.")
             return
         self._children[slot] = child
         self._loop.add_reader(child.channel.fileno(), self._on_readable, slot)
@@ -203,8 +204,8 @@ class ProcessPool:
         if not peer.flush():
             self._loop.add_writer(peer.channel.fileno(), self._on_writable, peer)
 
-    def _start_failed(self, reason: str) -> None:
-        log.warning("A worker process did not start, which will be tried again. %s", reason)
+    def _tell_down(self, reason: str) -> None:
+        log.warning("A worker process is down; it will be started again. %s", reason)
         if not self._first.done():
             self._first.set_exception(MpcsfaasError(f"The worker processes do not start. {reason}"))
 
@@ -252,15 +253,17 @@ class ProcessPool:
     def _on_exit(self, exited: Exited) -> None:
         slot = next(slot for slot, child in self._children.items() if child.number == exited.child)
         child_exit = self._children[slot].exit(exited.code, exited.peak_memory)
-        if self._table.slots[slot].phase is Phase.STARTING:
-            self._start_failed(f"It {child_exit.description}. {child_exit.stderr}")
+        if exited.refusal:
+            self._tell_down(f"The system refuses it: {exited.refusal}.")
+        elif not self._table.slots[slot].came_up:
+            self._tell_down(f"It {child_exit.description}. {child_exit.stderr}")
         self._bury(slot, child_exit)
 
     def _on_server_death(self, server: ForkServerHandle) -> None:
         self._unwatch(server.death, server.channel.fileno())
         self._server = None
         reason = server.end()
-        self._start_failed(f"The process that starts the others {reason}")
+        self._tell_down(f"The process that starts the others {reason}")
         for slot, child in list(self._children.items()):
             self._bury(slot, child.exit(0, 0, lost=reason))
 

@@ -11,12 +11,9 @@ from mpcsfaas.interfaces.serializer import Serializer
 from mpcsfaas.model import AttemptResult, Failure, FailureKind, Function
 from mpcsfaas.worker.exits import PYTHON_VERSION
 from mpcsfaas.worker.failures import exception_value, failure_of, text_of, type_name
-from mpcsfaas.worker.messages import Done, NeedFunction, Run, Setup
+from mpcsfaas.worker.messages import KNOWN_FUNCTIONS, Done, NeedFunction, Run, Setup
 from mpcsfaas.worker.output import OutputFile
 from mpcsfaas.worker.serializers import LazySerializers
-
-KNOWN_FUNCTIONS = 256
-"""Functions that a child keeps loaded."""
 
 
 class Outcome(NamedTuple):
@@ -147,13 +144,13 @@ def _arguments(serializer: Serializer, payload: bytes) -> tuple[tuple[Any, ...],
 
 
 def _function_failure(function: Function, serializer: Serializer, error: BaseException) -> Failure:
-    differences = list(_differences(function, serializer))
+    differences = _differences(function, serializer)
     kind = FailureKind.INCOMPATIBLE if differences else FailureKind.INVALID_PAYLOAD
     message = f"The function {function.name!r} cannot be loaded: {_reason(error)}"
     return failure_of(error, kind, " ".join([message, *differences]))
 
 
-def _differences(function: Function, serializer: Serializer) -> "list[str]":
+def _differences(function: Function, serializer: Serializer) -> list[str]:
     pairs = [
         ("Python", function.python_version, PYTHON_VERSION),
         (function.serializer, function.serializer_version, serializer.version()),

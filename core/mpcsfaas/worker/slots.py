@@ -10,13 +10,13 @@ Each method is an event and returns the actions to take, in order; `now` is mono
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import NamedTuple, TypeAlias
 
 from mpcsfaas.interfaces.strategy import Assignment
 from mpcsfaas.model import AttemptKey, AttemptResult
+from mpcsfaas.worker.actions import Action, Kill, Recall, Report, Send, Spawn
 from mpcsfaas.worker.exits import Cause, ChildExit, failure_of_exit
+from mpcsfaas.worker.messages import KNOWN_FUNCTIONS
+from mpcsfaas.worker.slot import Entry, Phase, Slot
 
 PREFETCH_SECONDS = 0.05
 """How much work is held ready per slot, judged by how long tasks took of late."""
@@ -26,97 +26,8 @@ START_SECONDS = 30.0
 """How long a child may take to come up."""
 FIRST_BACKOFF, LAST_BACKOFF = 0.1, 10.0
 """Waits between tries to start a child that does not come up."""
-KNOWN_FUNCTIONS = 256
-"""Functions that a child keeps loaded."""
 SMOOTHING = 0.2
 """Weight of the latest task in the mean duration."""
-
-
-class Phase(Enum):
-    """Where a slot's child stands."""
-
-    STARTING = auto()
-    READY = auto()
-    STOPPING = auto()
-    """Told to die, not dead yet."""
-    DOWN = auto()
-    """Did not come up; tried again later."""
-
-
-class Spawn(NamedTuple):
-    """Start a child."""
-
-    slot: int
-
-
-class Send(NamedTuple):
-    """Send an attempt to a child, with its function if the child lacks it."""
-
-    slot: int
-    assignment: Assignment
-    with_function: bool
-
-
-class Recall(NamedTuple):
-    """Take back what the child has not taken; then handle its results; then call `recalled`."""
-
-    slot: int
-
-
-class Kill(NamedTuple):
-    """Kill the child with all its descendants; call `exited` once it is gone."""
-
-    slot: int
-
-
-class Report(NamedTuple):
-    """Hand over outcomes."""
-
-    results: Sequence[AttemptResult]
-
-
-Action: TypeAlias = Spawn | Send | Recall | Kill | Report
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One attempt in the pool's hands."""
-
-    assignment: Assignment
-    sent_at: float = 0.0
-    cancelled: bool = False
-
-    @property
-    def key(self) -> AttemptKey:
-        """The fencing token."""
-        return self.assignment.attempt.key
-
-
-@dataclass(slots=True, eq=False)
-class Slot:
-    """One child process, as the table sees it."""
-
-    index: int
-    phase: Phase = Phase.DOWN
-    since: float = 0.0
-    """When the phase began; for DOWN, when it is to end."""
-    sent: deque[Entry] = field(default_factory=deque)
-    running_since: float = 0.0
-    functions: set[str] = field(default_factory=set)
-    served: int = 0
-    alone: bool = False
-    """The running attempt is slow: queue nothing behind it."""
-    recalling: bool = False
-    """Between `Recall` and `recalled`: send nothing."""
-    cause: Cause | None = None
-    """Why the child is to be replaced, once known."""
-    failed_starts: int = 0
-
-    @property
-    def deadline(self) -> float | None:
-        """When the running attempt must have ended."""
-        timeout = self.sent[0].assignment.timeout if self.sent else None
-        return None if timeout is None else self.running_since + timeout
 
 
 class SlotTable:
@@ -202,8 +113,7 @@ class SlotTable:
     ) -> list[Action]:
         """A child is gone: it had still answered `results`, and left `keys` untouched."""
         slot = self.slots[index]
-        came_up = slot.phase is not Phase.STARTING and slot.cause is not Cause.SLOW_START
-        slot.phase = Phase.DOWN
+        came_up, slot.phase = slot.came_up, Phase.DOWN
         self._take_back(slot, keys)  # first, for it may have passed over an entry before the ones that it answered
         outcomes = self._settle(slot, results, now)
         outcomes += self._victim(slot, child_exit, now)
