@@ -29,6 +29,7 @@ from mpcsfaas.model import (
     WorkerInfo,
     new_task_id,
 )
+from mpcsfaas.plugins import Plugins
 from mpcsfaas_storage_memory import MemoryStorage
 
 FUNCTION = Function("f", "f", b"code", "json", 0.0)
@@ -123,7 +124,7 @@ class Scene:
         self.storage = UnreliableStorage("memory://", StorageOptions())
         self.strategy = PlayedStrategy(slots)
         self.recorder = Recorder()
-        self.dispatcher = Dispatcher(self.storage, self.strategy, [], settings, self.recorder)
+        self.dispatcher = Dispatcher(self.storage, self.strategy, [], Plugins().detector, settings, self.recorder)
 
     async def enqueue(self, count: int = 1, **options: object) -> list[str]:
         made = TaskOptions(**options)  # type: ignore[arg-type]

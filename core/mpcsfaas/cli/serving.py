@@ -132,7 +132,8 @@ def _dispatcher(setup: Setup, storage: Storage) -> Dispatcher:
         deadline=setup.settings.deadline,
         drain_timeout=setup.settings.drain_timeout,
     )
-    return Dispatcher(storage, setup.plugins.strategy(), setup.plugins.serializers(), settings, setup.plugins)
+    plugins = setup.plugins
+    return Dispatcher(storage, plugins.strategy(), plugins.serializers(), plugins.detector, settings, plugins)
 
 
 @asynccontextmanager

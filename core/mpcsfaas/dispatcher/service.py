@@ -18,7 +18,14 @@ from mpcsfaas.dispatcher.functions import FunctionCache
 from mpcsfaas.dispatcher.ledger import Ledger
 from mpcsfaas.dispatcher.outcomes import failed
 from mpcsfaas.errors import StorageUnavailable
-from mpcsfaas.interfaces import Assignment, DispatchStrategy, Serializer, Storage, StrategyContext
+from mpcsfaas.interfaces import (
+    Assignment,
+    DispatchStrategy,
+    FailureDetector,
+    Serializer,
+    Storage,
+    StrategyContext,
+)
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, DispatcherInfo, Failure, FailureKind, State, Transition
 
 CLAIM_BATCH = 1024
@@ -65,6 +72,7 @@ class Dispatcher:
         storage: Storage,
         strategy: DispatchStrategy,
         serializers: Sequence[Serializer],
+        detector: Callable[[], FailureDetector],
         settings: DispatcherSettings | None = None,
         observer: Observer | None = None,
     ) -> None:
@@ -72,6 +80,7 @@ class Dispatcher:
         self._storage = storage
         self._strategy = strategy
         self._serializers = serializers
+        self._detector = detector
         self._settings = settings or DispatcherSettings()
         self._observer = observer
         self._ledger = Ledger(self._settings.deadline)
@@ -88,7 +97,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Serve until `drain` or `stop`. Raises what the strategy raises when it cannot start."""
-        context = StrategyContext(self.id, self._serializers, self._report, self._work.set, self._adopt)
+        context = StrategyContext(self.id, self._serializers, self._report, self._work.set, self._adopt, self._detector)
         await self._strategy.start(context)
         try:
             await self._announce()

@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+from mpcsfaas.interfaces.failure_detector import FailureDetector
 from mpcsfaas.interfaces.options import PluginOptions
 from mpcsfaas.interfaces.serializer import Serializer
+from mpcsfaas.interfaces.worker_link import WorkerLink
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Function, WorkerInfo
 
 
@@ -31,6 +33,8 @@ class StrategyContext:
     adopt: Callable[[Sequence[AttemptKey]], Awaitable[Collection[AttemptKey]]]
     """Ask for attempts that a worker says it holds; the answer is those that are ours now. The others are to be
     stopped."""
+    detector: Callable[[], FailureDetector]
+    """Make the failure detector that was chosen, for a strategy whose workers can get lost. Raises `MpcsfaasError`."""
 
 
 class DispatchStrategy(ABC):
@@ -41,6 +45,8 @@ class DispatchStrategy(ABC):
 
     name: ClassVar[str]
     Options: ClassVar[type[PluginOptions]] = PluginOptions
+    worker_link: ClassVar[type[WorkerLink] | None] = None
+    """How `mpcsfaas worker` reaches this strategy's dispatcher; None if it has no workers of that kind."""
 
     def __init__(self, options: PluginOptions) -> None:
         self.options = options
