@@ -16,7 +16,7 @@ from mpcsfaas_heartbeat.rhythm import Rhythm
 
 
 def caller(**options: Any) -> Caller:
-    return Caller(PhiAccrualDetector(PhiAccrualOptions(**options)))
+    return Caller(PhiAccrualDetector(PhiAccrualOptions(**({"acceptable_pause": 2.0} | options))))
 
 
 def phi(silence: float, mean: float, deviation: float) -> float:
@@ -180,4 +180,4 @@ def test_options_out_of_range_are_refused(options: dict[str, Any]) -> None:
 def test_every_threshold_that_is_allowed_can_be_reached(threshold: float) -> None:
     detector = PhiAccrualDetector(PhiAccrualOptions(threshold=threshold))
 
-    assert 3.0 < detector.patience < 10.0
+    assert 4.0 < detector.patience < 10.0

@@ -38,7 +38,7 @@ class PhiAccrualOptions(PluginOptions):
         description="Least standard deviation of silences, however regular they were, in seconds.",
     )
     acceptable_pause: float = Field(
-        default=2.0, ge=0, le=3600, description="Seconds of silence that are always forgiven, over what was learned."
+        default=3.0, ge=0, le=3600, description="Seconds of silence that are always forgiven, over what was learned."
     )
     first_estimate: float | None = Field(
         default=None, gt=0, le=3600, description="Seconds between beats to expect of a new worker; none: the interval."
