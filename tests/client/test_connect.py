@@ -6,6 +6,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,10 @@ def test_what_is_left_of_one_that_died_is_ignored(state: Path, content: str) -> 
 
 
 def test_one_is_started_and_stopped() -> None:
-    with connect() as client:
+    """It outlives the thread that asked for it, though not the process."""
+    with ThreadPoolExecutor(1) as pool:
+        client = pool.submit(connect).result()
+    with client:
         assert isinstance(client, EmbeddedClient)
         pid = client._platform._process.pid
         assert is_running(pid)
@@ -94,16 +98,17 @@ def test_it_is_stopped_at_the_end_of_a_script_after_its_executors() -> None:
     assert not is_running(int(pid))
 
 
-def test_interrupting_a_script_stops_it() -> None:
-    """Ctrl-C goes to the whole foreground; the platform must hear of it from the client only, and then stop."""
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])
+def test_whatever_ends_a_script_stops_it(signal_number: signal.Signals) -> None:
+    """Ctrl-C goes to the whole foreground, yet the platform must hear of it from the client only."""
     script = "import time\n" + SCRIPT + "time.sleep(3600)\n"
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         pid = int(process.stdout.readline())
         assert process.stdout.readline() == b"32\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal_number)
         process.communicate(timeout=60)
-    wait_until(lambda: not is_running(pid), what="the platform's end")
+    wait_until(lambda: not is_running(pid), 30, "the platform's end")
 
 
 def test_one_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

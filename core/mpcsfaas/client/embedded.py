@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from mpcsfaas.client.base import rebuild
 from mpcsfaas.client.client import Client
@@ -19,7 +22,15 @@ DRAIN_TIMEOUT = 5.0
 """Seconds that running tasks get to end in when it is stopped; those that do not are run again the next time."""
 STOP_TIMEOUT = 15.0
 PROBE_TIMEOUT = 2.0
-_UP = (sys.executable, "-m", "mpcsfaas", "up", "--port", "0")
+
+_UP = ("-m", "mpcsfaas", "up", "--port", "0", "--drain-timeout", str(DRAIN_TIMEOUT))
+_LAUNCH = """
+import ctypes, os, sys
+parent, *words = sys.argv[1:]
+ctypes.CDLL(None).prctl(1, 15)  # PR_SET_PDEATHSIG: SIGTERM when the thread that started us ends
+if os.getppid() == int(parent):
+    os.execv(sys.executable, [sys.executable, *words])
+"""
 
 
 class _Running(NamedTuple):
@@ -77,41 +88,34 @@ def find_running() -> _Running | None:
 
 
 class PlatformChild:
-    """`mpcsfaas up` as a child process."""
+    """`mpcsfaas up` as a child process, which ends when this process does, even by `kill -9`."""
 
     def __init__(self, *arguments: str) -> None:
         """Start it, with more words on its command line, and wait until it is ready. Raises `GatewayUnavailable`."""
-        self._folder = tempfile.TemporaryDirectory(prefix="mpcsfaas-")
-        self._ready_file = Path(self._folder.name) / "ready.json"
-        self._log_file = Path(self._folder.name) / "log"
         self._pid = os.getpid()
-        with self._log_file.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*_UP, "--ready-file", str(self._ready_file), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        with tempfile.TemporaryDirectory(prefix="mpcsfaas-") as folder:
+            self._start(Path(folder), arguments)
+
+    def _start(self, folder: Path, arguments: Sequence[str]) -> None:
+        ready_file, log_file = folder / "ready.json", folder / "log"
+        with log_file.open("wb") as log:
+            words = [*_UP, "--ready-file", str(ready_file), *arguments]
+            self._process = _spawn([sys.executable, "-c", _LAUNCH, str(self._pid), *words], log)
         atexit.register(self.stop)
         try:
-            self.url = self._wait_until_ready()
+            self.url = self._wait_until_ready(ready_file, log_file)
         except BaseException:
             self.stop()
             raise
 
-    def _command(self) -> list[str]:
-        flags = {"--port": "0", "--ready-file": str(self._ready_file), "--drain-timeout": str(DRAIN_TIMEOUT)}
-        return [sys.executable, "-m", "mpcsfaas", "up", *(word for flag in flags.items() for word in flag)]
-
-    def _wait_until_ready(self) -> str:
+    def _wait_until_ready(self, ready_file: Path, log_file: Path) -> str:
         end = time.monotonic() + START_TIMEOUT
         while self._process.poll() is None and time.monotonic() < end:
-            if self._ready_file.exists():
-                return _read(self._ready_file).url
+            if ready_file.exists():
+                return _read(ready_file).url
             time.sleep(0.01)
         reason = "is not ready" if self._process.poll() is None else f"ended with code {self._process.returncode}"
-        output = self._log_file.read_text(errors="replace")[-2000:]
+        output = log_file.read_text(errors="replace")[-2000:]
         raise GatewayUnavailable(f"A platform was started with `mpcsfaas up`, but {reason}. Its output:\n{output}")
 
     def stop(self) -> None:
@@ -125,7 +129,25 @@ class PlatformChild:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._folder.cleanup()
+
+
+def _spawn(command: Sequence[str], log: IO[bytes]) -> "subprocess.Popen[bytes]":
+    """Start a child from a thread that lives as long as it does, for that thread's end is what the child is told of."""
+    started: Future[subprocess.Popen[bytes]] = Future()
+
+    def run() -> None:
+        try:
+            process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        except BaseException as error:
+            started.set_exception(error)
+        else:
+            started.set_result(process)
+            process.wait()
+
+    threading.Thread(target=run, name="mpcsfaas-platform", daemon=True).start()
+    return started.result()
 
 
 def _read(path: Path) -> _Running:
