@@ -1,0 +1,188 @@
+"""The worker agent: a process pool, and a link to a dispatcher through which it gets its attempts.
+
+It never runs user code, so its heartbeats come from an event loop that no task can hold up.
+"""
+
+import asyncio
+import logging
+import os
+import platform
+import socket
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from mpcsfaas import __version__, wire
+from mpcsfaas.errors import InvalidFrame, MpcsfaasError
+from mpcsfaas.interfaces import PluginOptions, Serializer, WorkerLink
+from mpcsfaas.model import AttemptResult
+from mpcsfaas.wire import Hello
+from mpcsfaas.worker.agent_state import AgentState, End, Stop, Submit
+from mpcsfaas.worker.options import PoolOptions
+from mpcsfaas.worker.pool import ProcessPool
+
+log = logging.getLogger(__name__)
+
+COMPLAINT_SECONDS = 10.0
+"""Least pause between log lines about bad frames."""
+
+
+def _names(value: object) -> object:
+    return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+
+
+class AgentOptions(PoolOptions):
+    """The pool's options, and how the worker gets along with its dispatcher."""
+
+    url: str = Field(default="tcp://127.0.0.1:5555", description="Address of the dispatcher: tcp://… or ipc://….")
+    labels: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+        default=(), max_length=256, description="Labels of this worker, separated by commas; a task may demand some."
+    )
+    drain_timeout: float = Field(
+        default=30.0, ge=0, description="Seconds that a worker that ends waits for running tasks and for their receipt."
+    )
+
+
+class WorkerAgent:
+    """One worker, a `LinkedAgent`. Run it with `run`; end it with `drain` (finishes what runs) or `stop`."""
+
+    def __init__(
+        self,
+        options: AgentOptions,
+        link: type[WorkerLink],
+        link_options: PluginOptions,
+        serializers: Sequence[Serializer],
+    ) -> None:
+        """`link_options` are the strategy's. Raises `SettingsError` for a URL that the link cannot use."""
+        self._options = options
+        self._hello = _hello(options)
+        self._state = AgentState(self._hello)
+        self._link = link(options.url, link_options, self)
+        self._pool = ProcessPool(options, serializers, self._on_results, self._wake, self.worker_id)
+        self._timer: asyncio.TimerHandle | None = None
+        self._linked = False
+        self._ended = asyncio.Event()
+        self._refusal: str | None = None
+        self.malformed = 0
+        """Frames from the dispatcher that were no messages, and were dropped."""
+        self._complained_at = -COMPLAINT_SECONDS
+
+    @property
+    def worker_id(self) -> str:
+        """Of this run of the worker."""
+        return self._hello.worker_id
+
+    async def run(self) -> None:
+        """Work until `drain` is done or `stop` is called.
+
+        Raises `MpcsfaasError` when the pool or the link cannot start, or when the dispatcher refuses this worker.
+        """
+        try:
+            await self._pool.start()
+            await self._link.start()
+            self._linked = True
+            self._wake()
+            await self._ended.wait()
+        finally:
+            self._ended.set()
+            if self._timer:
+                self._timer.cancel()
+            await self._link.stop()
+            await self._pool.stop()
+        if self._refusal is not None:
+            raise MpcsfaasError(f"The dispatcher at {self._options.url} refuses this worker. {self._refusal}")
+
+    def drain(self) -> None:
+        """Take no more attempts; finish those at hand and have them settled, at most for `drain_timeout`; then end."""
+        self._state.leave()
+        asyncio.get_running_loop().call_later(self._options.drain_timeout, self._give_up)
+        self._wake()
+
+    def stop(self) -> None:
+        """End at once: what runs is killed, and the dispatcher will find it lost. Idempotent."""
+        self._ended.set()
+
+    # What the link asks
+
+    def outgoing(self) -> list[bytes]:
+        """See `LinkedAgent`."""
+        self._take_stock()
+        frames = [wire.encode(message, self._state.version) for message in self._state.outgoing(time.monotonic())]
+        self._set_timer()
+        return frames
+
+    def fetch(self, wait: float) -> bytes | None:
+        """See `LinkedAgent`."""
+        self._take_stock()
+        message = self._state.fetch(wait)
+        return None if message is None else wire.encode(message, self._state.version)
+
+    def receive(self, frames: Sequence[bytes | memoryview]) -> None:
+        """See `LinkedAgent`."""
+        for frame in frames:
+            try:
+                self._hear(wire.decode_from_dispatcher(frame))
+            except InvalidFrame as error:
+                self._complain(error)
+        self._wake()
+
+    def _hear(self, message: wire.FromDispatcher) -> None:
+        for action in self._state.receive(message):
+            match action:
+                case Submit(assignments):
+                    self._pool.submit(assignments)
+                case Stop(keys):
+                    self._pool.cancel(keys)
+                case End(reason):
+                    self._refusal = reason
+                    self._ended.set()
+
+    def _complain(self, error: InvalidFrame) -> None:
+        self.malformed += 1
+        if time.monotonic() >= self._complained_at + COMPLAINT_SECONDS:
+            self._complained_at = time.monotonic()
+            log.warning("Frames dropped so far: %d. The latest: %s", self.malformed, error)
+
+    # What the pool says, and the clock
+
+    def _on_results(self, results: Sequence[AttemptResult]) -> None:
+        self._state.finish(results)
+        self._wake()
+
+    def _take_stock(self) -> None:
+        self._state.stand(self._pool.busy(), min(self._pool.capacity() + self._state.running, wire.MAX_ITEMS))
+
+    def _wake(self) -> None:
+        """Something changed, or its time has come."""
+        if self._state.gone:
+            self._ended.set()
+        elif self._linked and not self._ended.is_set():
+            self._link.wake()
+
+    def _set_timer(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        delay = max(0.0, self._state.wake_at() - time.monotonic())
+        self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
+
+    def _give_up(self) -> None:
+        if not self._ended.is_set():
+            log.warning("%d attempts are not finished and received after the drain timeout.", len(self._state.held))
+            self._ended.set()
+
+
+def _hello(options: AgentOptions) -> Hello:
+    host = socket.gethostname()
+    return Hello(
+        worker_id=f"{host[:200]}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
+        host=host,
+        pid=os.getpid(),
+        slots=options.workers,
+        window=options.workers,
+        labels=tuple(dict.fromkeys(options.labels)),
+        python_version=platform.python_version(),
+        software_version=__version__,
+    )
