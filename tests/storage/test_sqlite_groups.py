@@ -1,6 +1,7 @@
 """`sqlite`: calls that wait share a transaction, none spoils another, and no question costs a scan of all tasks."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from threading import Event
@@ -8,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from mpcsfaas.errors import StorageUnavailable
 from mpcsfaas.interfaces.storage import EnqueueStatus, TaskFilter
 from mpcsfaas.model import Function, State, Task, TaskOptions, new_task_id
 from mpcsfaas_storage_sqlite import SqliteOptions, SqliteStorage
+from mpcsfaas_storage_sqlite.disk import LOG_LIMIT
 from mpcsfaas_storage_sqlite.options import Synchronous
 from mpcsfaas_storage_sqlite.transaction import Transaction, each
 
@@ -39,22 +42,9 @@ def trace(transaction: Transaction, statements: list[str]) -> None:
     transaction.connection.set_trace_callback(statements.append)
 
 
-@each
-def block(_: Transaction, until: Event) -> None:
-    """Keep the writer busy."""
-    assert until.wait(20)
-
-
-async def while_busy(storage: SqliteStorage, calls: Sequence[Awaitable[Any]]) -> list[Any]:
-    """Make the calls while the writer is busy, so that all of them wait together; their answers and errors."""
-    until = Event()
-    blocked = asyncio.ensure_future(storage._write(block, until))
-    await asyncio.sleep(0.05)
-    waiting = asyncio.gather(*calls, return_exceptions=True)
-    await asyncio.sleep(0.05)
-    until.set()
-    await blocked
-    return await waiting
+async def together(calls: Sequence[Awaitable[Any]]) -> list[Any]:
+    """Make the calls in one turn of the event loop, so that all of them wait together; their answers and errors."""
+    return await asyncio.gather(*calls, return_exceptions=True)
 
 
 def commits(statements: Sequence[str]) -> int:
@@ -66,9 +56,9 @@ def test_calls_that_wait_share_one_transaction(tmp_path: Path) -> None:
         statements: list[str] = []
         await storage._write(trace, statements)
         tasks = [make_task() for _ in range(100)]
-        answers = await while_busy(storage, [storage.enqueue([task]) for task in tasks])
+        answers = await together([storage.enqueue([task]) for task in tasks])
         assert [answer[0].task_id for answer in answers] == [task.id for task in tasks]
-        assert commits(statements) == 3  # One of `trace`, one of `block`, and one of them all.
+        assert commits(statements) == 2  # One of `trace`, and one of them all.
         inserts = [statement for statement in statements if "INSERT INTO task" in statement]
         assert len(inserts) < 10
 
@@ -78,9 +68,8 @@ def test_calls_that_wait_share_one_transaction(tmp_path: Path) -> None:
 def test_a_call_that_fails_spoils_no_other(tmp_path: Path) -> None:
     async def act(storage: SqliteStorage) -> None:
         good, bad, late = make_task(), make_task(priority=1 << 70), make_task()
-        answers = await while_busy(
-            storage,
-            [storage.enqueue([good]), storage.enqueue([bad]), storage.cancel([good.id]), storage.enqueue([late])],
+        answers = await together(
+            [storage.enqueue([good]), storage.enqueue([bad]), storage.cancel([good.id]), storage.enqueue([late])]
         )
         assert isinstance(answers[1], OverflowError)
         assert [answers[index][0].status for index in (0, 3)] == [EnqueueStatus.ACCEPTED] * 2
@@ -95,7 +84,7 @@ def test_a_call_that_fails_spoils_no_other(tmp_path: Path) -> None:
 def test_a_full_queue_refuses_only_the_batches_without_room(tmp_path: Path) -> None:
     async def act(storage: SqliteStorage) -> None:
         batches = [[make_task() for _ in range(size)] for size in (3, 4, 2)]
-        answers = await while_busy(storage, [storage.enqueue(batch) for batch in batches])
+        answers = await together([storage.enqueue(batch) for batch in batches])
         assert [type(answer).__name__ for answer in answers] == ["list", "QueueFull", "list"]
         assert (await storage.statistics()).queued == 5
 
@@ -106,7 +95,7 @@ def test_batches_that_share_a_transaction_know_of_each_other(tmp_path: Path) -> 
     async def act(storage: SqliteStorage) -> None:
         task = make_task(idempotency_key="key")
         twin = make_task(idempotency_key="key")
-        answers = await while_busy(storage, [storage.enqueue([task]), storage.enqueue([task]), storage.enqueue([twin])])
+        answers = await together([storage.enqueue([task]), storage.enqueue([task]), storage.enqueue([twin])])
         assert [answer[0] for answer in answers] == [
             (EnqueueStatus.ACCEPTED, task.id),
             (EnqueueStatus.DUPLICATE, task.id),
@@ -119,35 +108,74 @@ def test_batches_that_share_a_transaction_know_of_each_other(tmp_path: Path) -> 
 def test_a_caller_that_leaves_harms_nobody(tmp_path: Path) -> None:
     async def act(storage: SqliteStorage) -> None:
         leaving, staying = make_task(), make_task()
-
-        async def leave() -> None:
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.01):
-                    await storage.enqueue([leaving])
-
-        answers = await while_busy(storage, [leave(), storage.enqueue([staying])])
+        one, other = (asyncio.ensure_future(storage.enqueue([task])) for task in (leaving, staying))
+        await asyncio.sleep(0)
+        one.cancel()
+        answers = await together([one, other])
+        assert isinstance(answers[0], asyncio.CancelledError)
         assert answers[1][0].status is EnqueueStatus.ACCEPTED
         assert [record and record.id for record in await storage.get_tasks([staying.id])] == [staying.id]
 
     using(tmp_path, act)
 
 
-@pytest.mark.parametrize(("synchronous", "expected"), [(Synchronous.FULL, [2, 1, 2]), (Synchronous.NORMAL, [1, 1, 1])])
-def test_what_must_last_is_synced_and_a_claim_is_not(
-    tmp_path: Path, synchronous: Synchronous, expected: list[int]
+@pytest.mark.parametrize(("synchronous", "expected"), [(Synchronous.FULL, 2), (Synchronous.NORMAL, 0)])
+def test_what_must_last_is_synced_before_the_answer_and_a_claim_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, synchronous: Synchronous, expected: int
 ) -> None:
-    @each
-    def level(transaction: Transaction, levels: list[int]) -> None:
-        levels += transaction.connection.execute("PRAGMA synchronous").fetchone()
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fdatasync", synced.append)
 
     async def act(storage: SqliteStorage) -> None:
-        levels: list[int] = []
-        await while_busy(storage, [storage.enqueue([make_task()]), storage._write(level, levels)])
-        await while_busy(storage, [storage.claim("dispatcher", 1, 60), storage._write(level, levels)])
-        await while_busy(storage, [storage.cancel(["unknown"]), storage._write(level, levels)])
-        assert levels == expected
+        synced.clear()
+        await together([storage.enqueue([make_task()]) for _ in range(10)])
+        await storage.claim("dispatcher", 1, 60)
+        await storage.cancel(["unknown"])
+        assert len(synced) == expected
 
     using(tmp_path, act, SqliteOptions(synchronous=synchronous))
+
+
+def test_an_answer_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def act(storage: SqliteStorage) -> None:
+        let_go = Event()
+        monkeypatch.setattr(os, "fdatasync", lambda _: let_go.wait(20))
+        answer = asyncio.ensure_future(storage.enqueue([make_task()]))
+        await storage.wait_for_work("dispatcher", 10)  # The first returns at once.
+        await storage.wait_for_work("dispatcher", 10)
+        assert await storage.claim("dispatcher", 1, 60), "what follows from a change may overlap with its sync"
+        assert not answer.done()
+        let_go.set()
+        assert (await answer)[0].status is EnqueueStatus.ACCEPTED
+
+    using(tmp_path, act)
+
+
+def test_a_disk_that_fails_to_sync_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    async def act(storage: SqliteStorage) -> None:
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "fdatasync", fail)
+            with pytest.raises(StorageUnavailable, match=r"the disk failed.*Input/output error"):
+                await storage.enqueue([make_task()])
+        assert (await storage.enqueue([make_task()]))[0].status is EnqueueStatus.ACCEPTED
+
+    using(tmp_path, act)
+
+
+def test_the_log_is_folded_back_while_writing_goes_on(tmp_path: Path) -> None:
+    async def act(storage: SqliteStorage) -> None:
+        log = tmp_path / "storage.db-wal"
+        written = 0
+        while written < 8 * LOG_LIMIT:
+            tasks = [Task(new_task_id(), FUNCTION.id, b"x" * 10_000, "dill", 0.0) for _ in range(200)]
+            await storage.enqueue(tasks)
+            written += 200 * 10_000
+        assert log.stat().st_size < 4 * LOG_LIMIT
+
+    using(tmp_path, act)
 
 
 def test_a_page_of_two_filters_is_bounded_and_the_listing_complete(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Connections, made in the thread that uses them."""
+"""Connections. None waits for another process: whoever uses them tries again."""
 
 import sqlite3
 from collections.abc import Callable
@@ -13,7 +13,6 @@ from mpcsfaas_storage_sqlite.schema import establish
 STATEMENTS = 512
 """Compiled statements kept: each comes with up to nine different numbers of rows."""
 
-CHECKPOINT_PAGES = 4000
 CACHE_KIBIBYTES = 32_768
 LARGEST_LEFT_LOG = 64 * 1024 * 1024
 
@@ -36,7 +35,11 @@ def _connect(
     name = f"storage file {path}"
     try:
         connection = sqlite3.connect(
-            path, timeout=options.busy_timeout, isolation_level=None, cached_statements=STATEMENTS
+            path,
+            timeout=options.busy_timeout,
+            isolation_level=None,
+            cached_statements=STATEMENTS,
+            check_same_thread=False,
         )
     except sqlite3.Error as error:
         raise explain(error, name) from error
@@ -44,6 +47,7 @@ def _connect(
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
         connection.execute("PRAGMA temp_store = MEMORY")
         set_up(connection, name)
+        connection.execute("PRAGMA busy_timeout = 0")
     except Exception as error:
         connection.close()
         if isinstance(error, sqlite3.Error):
@@ -57,7 +61,7 @@ def _set_up_writer(connection: sqlite3.Connection, name: str) -> None:
     if mode != "wal":
         raise StorageUnavailable(f"{name} cannot have a write-ahead log; put it on a local disk")
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
     connection.execute(f"PRAGMA journal_size_limit = {LARGEST_LEFT_LOG}")
     establish(connection, name)
 

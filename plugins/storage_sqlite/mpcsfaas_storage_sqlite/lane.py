@@ -1,26 +1,33 @@
-"""A thread with a connection of its own, that does in one go all the calls which came while it was busy."""
+"""A connection and the calls that wait for it: those made in one turn of the event loop are done in one go.
+
+All of it happens in the event loop's own thread. Python's sqlite3 lets go of the interpreter lock at every step, and a
+thread of its own would wait for a busy loop to get it back each time: measured, a transaction beside a busy gateway
+took ten times as long as the transaction itself, which takes some tens of microseconds. What does take long, pressing
+a change onto the disk, is left to `disk.Disk`.
+"""
 
 import asyncio
 import sqlite3
-import threading
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from mpcsfaas.errors import MpcsfaasError, StorageUnavailable
-from mpcsfaas_storage_sqlite.problems import explain
+from mpcsfaas_storage_sqlite.problems import explain, is_busy
 
-LARGEST_GO = 20_000
-"""Items (tasks, transitions, ids) after which the calls that wait are left for the next go."""
+LARGEST_GO = 2_000
+"""Items (tasks, transitions, ids) after which the calls that wait are left for the next turn of the loop."""
+BUSY_PAUSE = 0.001
+"""Seconds after which a file that another process is writing is tried again."""
 
 Operation = Callable[[Any, Sequence[Any]], Sequence[Any]]
 """Does many calls of one kind at once: one answer per argument, in order; one may be an exception, to be raised."""
 
 News = Callable[[], None]
-"""What is left to do in the event loop's thread."""
+"""What is to be told to those who wait."""
 
 
 @dataclass(slots=True)
@@ -32,6 +39,8 @@ class Call:
     future: "asyncio.Future[Any]"
     size: int
     durable: bool
+    give_up_at: float
+    """The loop's time after which another process's writing is an error."""
     outcome: Any = None
 
     def settle(self) -> None:
@@ -45,103 +54,104 @@ class Call:
 
 
 class Lane(ABC):
-    """Calls go in from the event loop's thread; their outcomes come back to it, with one wake-up for a whole go."""
+    """One connection. For one event loop's thread."""
 
-    def __init__(self, name: str, connect: Callable[[], sqlite3.Connection]) -> None:
+    def __init__(self, name: str, patience: float) -> None:
+        """`patience` is how many seconds another process may keep a call waiting."""
         self.name = name
-        self._connect = connect
-        self._queue: SimpleQueue[Call | None] = SimpleQueue()
+        self._patience = patience
+        self._calls: deque[Call] = deque()
+        self._turn: asyncio.Handle | None = None
+        self._connection: sqlite3.Connection | None = None
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
-    async def start(self) -> None:
-        """Open the connection. Raises `StorageUnavailable` or `SettingsError`."""
+    def start(self, connection: sqlite3.Connection) -> None:
+        """Work with a connection, which is the lane's from now on."""
         self._loop = asyncio.get_running_loop()
-        self._opened: asyncio.Future[None] = self._loop.create_future()
-        self._thread.start()
-        await self._opened
+        self._connection = connection
 
-    async def stop(self) -> None:
-        """Do what has been asked for, and close the connection. Idempotent."""
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection of a lane that was started."""
+        assert self._connection is not None
+        return self._connection
+
+    async def finish(self) -> None:
+        """Take no more calls, and do what has been asked for. Idempotent."""
         self._closing = True
-        self.nudge()
-        if self._thread.ident is not None:
-            await asyncio.to_thread(self._thread.join)
+        if waiting := [call.future for call in self._calls]:
+            await asyncio.wait(waiting)
+
+    def close(self) -> None:
+        """Close the connection. Idempotent."""
+        if self._connection is not None:
+            self._connection.close()
 
     async def call(self, operation: Operation, argument: Any, size: int = 1, durable: bool = False) -> Any:
         """Have `operation` done with `argument`, whose number of items is `size`."""
         if self._closing:
             raise StorageUnavailable(f"{self.name} is closed; open a new storage")
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._queue.put(Call(operation, argument, future, size, durable))
+        self._calls.append(Call(operation, argument, future, size, durable, self._loop.time() + self._patience))
+        self._schedule()
         return await future
 
-    def nudge(self) -> None:
-        """Make the thread look around."""
-        self._queue.put(None)
-
-    # In the thread
-
     @abstractmethod
-    def transact(self, connection: sqlite3.Connection, calls: Sequence[Call]) -> Sequence[News]:
-        """Set the outcome of every call in one transaction, which may be left open if this raises."""
+    def transact(self, calls: Sequence[Call]) -> News | None:
+        """Set the outcome of every call in one transaction, which may be left open if this raises.
 
-    def pause(self) -> float | None:
-        """Seconds after which `look` wants to be called at the latest, None for never."""
-        return None
+        The answer is what is to be told once the outcome is settled.
+        """
 
-    def look(self, connection: sqlite3.Connection) -> Sequence[News]:
-        """Look around between the calls."""
-        return ()
+    def settle(self, calls: Sequence[Call], news: News | None) -> None:
+        """Give the outcomes to the callers."""
+        for call in calls:
+            call.settle()
+        if news:
+            news()
 
-    def _run(self) -> None:
-        try:
-            connection = self._connect()
-        except Exception as error:
-            self._post(self._opened.set_exception, error)
-            return
-        self._post(self._opened.set_result, None)
-        try:
-            while not (self._closing and self._queue.empty()):
-                self._go(connection)
-        finally:
-            connection.close()
+    def _schedule(self, pause: float = 0.0) -> None:
+        if self._turn is None:
+            self._turn = self._loop.call_later(pause, self._go) if pause else self._loop.call_soon(self._go)
 
-    def _go(self, connection: sqlite3.Connection) -> None:
-        calls = self._take()
-        news = [*self._execute(connection, calls)] if calls else []
-        with suppress(sqlite3.Error):
-            news += self.look(connection)
-        if calls or news:
-            self._post(_tell, calls, news)
+    def _go(self) -> None:
+        self._turn = None
+        self._execute(self._take())
+        if self._calls:
+            self._schedule()
 
     def _take(self) -> list[Call]:
-        """Every call that waits; none after a pause or a nudge."""
         calls: list[Call] = []
         size = 0
-        with suppress(Empty):
-            call = self._queue.get(timeout=self.pause())
-            while call is not None:
-                calls.append(call)
-                size += call.size
-                call = self._queue.get_nowait() if size < LARGEST_GO else None
+        while self._calls and size < LARGEST_GO:
+            call = self._calls.popleft()
+            calls.append(call)
+            size += call.size
         return calls
 
-    def _execute(self, connection: sqlite3.Connection, calls: Sequence[Call]) -> Sequence[News]:
+    def _execute(self, calls: Sequence[Call]) -> None:
         """One transaction for all; if a call spoils it by itself, one for each."""
         try:
-            return self.transact(connection, calls)
+            news = self.transact(calls)
         except Exception as error:
-            _undo(connection)
-            if len(calls) > 1 and not isinstance(explain(error, self.name), MpcsfaasError):
-                return [news for call in calls for news in self._execute(connection, [call])]
-            for call in calls:
-                call.outcome = explain(error, self.name)
-            return ()
+            _undo(self.connection)
+            self._failed(calls, error)
+        else:
+            self.settle(calls, news)
 
-    def _post(self, act: Callable[..., object], *arguments: object) -> None:
-        with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
-            self._loop.call_soon_threadsafe(act, *arguments)
+    def _failed(self, calls: Sequence[Call], error: Exception) -> None:
+        if is_busy(error) and self._loop.time() < calls[0].give_up_at:
+            self._calls.extendleft(reversed(calls))
+            self._schedule(BUSY_PAUSE)
+            return
+        problem = explain(error, self.name)
+        if len(calls) > 1 and not isinstance(problem, MpcsfaasError):
+            for call in calls:
+                self._execute([call])
+            return
+        for call in calls:
+            call.outcome = problem
+            call.settle()
 
 
 def groups(calls: Sequence[Call]) -> Sequence[tuple[Operation, Sequence[Call]]]:
@@ -163,10 +173,3 @@ def _undo(connection: sqlite3.Connection) -> None:
     with suppress(sqlite3.Error):
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-
-
-def _tell(calls: Sequence[Call], news: Sequence[News]) -> None:
-    for act in news:
-        act()
-    for call in calls:
-        call.settle()

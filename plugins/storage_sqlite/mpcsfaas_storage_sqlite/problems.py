@@ -17,6 +17,11 @@ ADVICE = {
 }
 
 
+def is_busy(error: Exception) -> bool:
+    """True if another process is writing just now."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
 def explain(error: Exception, name: str) -> Exception:
     """The error to raise instead: one of the platform's own if the storage, not the call, is at fault."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF

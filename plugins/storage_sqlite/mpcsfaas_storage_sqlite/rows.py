@@ -1,8 +1,7 @@
 """Many rows in one step.
 
-Python's sqlite3 lets go of the interpreter lock around every step of a statement, and a thread that wants it back waits
-up to 5 ms for an event loop that is busy. Read row by row, 64 tasks were measured to take 20 to 700 ms beside a busy
-loop; as one row of JSON they take 0.3 ms. So every batch is one statement with one row, whatever its size.
+Each step of a statement costs Python's sqlite3 about as much as the row itself, with the interpreter lock given up and
+taken back around it. So every batch is one statement with one row of JSON, whatever its size.
 """
 
 import sqlite3

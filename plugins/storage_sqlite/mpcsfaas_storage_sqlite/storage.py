@@ -1,8 +1,7 @@
-"""`sqlite`: each method is a call to the thread that writes or to the one that reads."""
+"""`sqlite`: each method is a call to the connection that writes or to the one that reads."""
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from math import inf
 from time import time
 from typing import Any, ClassVar
@@ -26,8 +25,10 @@ from mpcsfaas.wakeup import WakeUp
 from mpcsfaas_storage_sqlite import acceptance, claims, endings, functions, housekeeping, listing, reading
 from mpcsfaas_storage_sqlite.claims import Claim, Renewal
 from mpcsfaas_storage_sqlite.connection import connect_reader, connect_writer
+from mpcsfaas_storage_sqlite.disk import Disk
 from mpcsfaas_storage_sqlite.lane import Operation
 from mpcsfaas_storage_sqlite.listing import Listing
+from mpcsfaas_storage_sqlite.location import PREFIX, path_of
 from mpcsfaas_storage_sqlite.options import SqliteOptions, Synchronous
 from mpcsfaas_storage_sqlite.reading import Following
 from mpcsfaas_storage_sqlite.rows import seconds
@@ -44,11 +45,12 @@ class SqliteStorage(Storage):
     def __init__(self, url: str, options: SqliteOptions, clock: Callable[[], float] = time) -> None:
         super().__init__(url, options, clock)
         self._syncs = options.synchronous is Synchronous.FULL
-        name = f"storage {url}"
-        self._reader = Reader(name, partial(connect_reader, url, options))
-        self._writer = Writer(
-            name, partial(connect_writer, url, options), clock, options.max_unfinished, self._committed
-        )
+        self._options = options
+        name = f"storage file {url.removeprefix(PREFIX)}"
+        patience = options.busy_timeout
+        self._disk = Disk()
+        self._reader = Reader(name, patience)
+        self._writer = Writer(name, patience, clock, options.max_unfinished, self._disk, self._committed)
         self._work = WakeUp()
         self._completion = WakeUp()
         self._waited: dict[str, int] = {}
@@ -60,10 +62,15 @@ class SqliteStorage(Storage):
     async def open(self) -> None:
         """See `Storage`."""
         try:
-            await self._writer.start()
-            await self._reader.start()
-        except BaseException:
+            self._writer.start(await asyncio.to_thread(connect_writer, self.url, self._options))
+            self._reader.start(await asyncio.to_thread(connect_reader, self.url, self._options))
+            self._disk.start(path_of(self.url))
+        except BaseException as error:
             await self.close()
+            if isinstance(error, OSError):
+                raise StorageUnavailable(
+                    f"{self._writer.name} cannot be synced: {error}; look at its folder"
+                ) from error
             raise
 
     async def close(self) -> None:
@@ -71,8 +78,11 @@ class SqliteStorage(Storage):
         self._closed = True
         self._work.set()
         self._completion.set()
-        await self._writer.stop()
-        await self._reader.stop()
+        await self._reader.finish()
+        self._reader.close()
+        await self._writer.finish()
+        await self._disk.stop()
+        self._writer.close()
 
     def _committed(self, effects: Effects, next_ready_at: int | None) -> None:
         """What the writer tells after each commit, of this process or another."""
