@@ -12,8 +12,7 @@ import pytest
 from mpcsfaas.errors import StorageUnavailable
 from mpcsfaas.interfaces.storage import EnqueueStatus, TaskFilter
 from mpcsfaas.model import Function, State, Task, TaskOptions, new_task_id
-from mpcsfaas_storage_sqlite import SqliteOptions, SqliteStorage
-from mpcsfaas_storage_sqlite.disk import LOG_LIMIT
+from mpcsfaas_storage_sqlite import SqliteOptions, SqliteStorage, disk
 from mpcsfaas_storage_sqlite.options import Synchronous
 from mpcsfaas_storage_sqlite.transaction import Transaction, each
 
@@ -165,15 +164,16 @@ def test_a_disk_that_fails_to_sync_is_said(tmp_path: Path, monkeypatch: pytest.M
     using(tmp_path, act)
 
 
-def test_the_log_is_folded_back_while_writing_goes_on(tmp_path: Path) -> None:
+def test_the_log_is_folded_back_while_writing_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "FOLD_INTERVAL", 0.0)
+
     async def act(storage: SqliteStorage) -> None:
-        log = tmp_path / "storage.db-wal"
-        written = 0
-        while written < 8 * LOG_LIMIT:
+        batch, batches = 200 * 10_000, 60
+        for _ in range(batches):
             tasks = [Task(new_task_id(), FUNCTION.id, b"x" * 10_000, "dill", 0.0) for _ in range(200)]
             await storage.enqueue(tasks)
-            written += 200 * 10_000
-        assert log.stat().st_size < 4 * LOG_LIMIT
+        assert (tmp_path / "storage.db-wal").stat().st_size < batch * batches / 4
+        assert (tmp_path / "storage.db").stat().st_size > batch * batches / 2
 
     using(tmp_path, act)
 

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
-LOG_LIMIT = 16 * 1024 * 1024
-"""Bytes of log after which it is folded back."""
+FOLD_INTERVAL = 2.0
+"""Seconds of writing after which the log is folded back."""
 
 Settle = Callable[[OSError | None], None]
 """Told that everything written before is on the disk, or why it may not be."""
@@ -28,12 +28,14 @@ class Disk:
         self._waiting: list[Settle] = []
         self._syncing: asyncio.Task[None] | None = None
         self._folding: asyncio.Future[None] | None = None
+        self._fold_at = 0.0
         self._log: int | None = None
 
     def start(self, path: Path) -> None:
         """Begin with the file at `path`, once it has a log. Raises OSError."""
         self._loop = asyncio.get_running_loop()
         self._path = path
+        self._fold_at = self._loop.time() + FOLD_INTERVAL
         self._log = os.open(path.with_name(f"{path.name}-wal"), os.O_RDONLY | os.O_CLOEXEC)
         _press_folder(path.parent)
 
@@ -52,14 +54,13 @@ class Disk:
         if self._syncing is None:
             self._syncing = self._loop.create_task(self._sync_while_waiting())
 
-    def fold_if_long(self, connection: sqlite3.Connection) -> None:
-        """Fold the log back into the file if it has grown long. A long log is slow to read, and takes room.
+    def fold_if_due(self, connection: sqlite3.Connection) -> None:
+        """Fold the log back into the file every now and then, for a long one is slow to read, and takes room.
 
         The bulk is done in a thread, which cannot keep up with a writer; the short rest then with `connection`, so that
-        the next change starts the log anew.
+        the next change starts the log anew. Its file keeps its size: to overwrite is quicker to sync than to append.
         """
-        assert self._log is not None
-        if self._folding is None and os.fstat(self._log).st_size > LOG_LIMIT:
+        if self._folding is None and self._loop.time() >= self._fold_at:
             self._folding = self._loop.run_in_executor(self._threads, _fold, self._path)
             self._folding.add_done_callback(lambda _: self._folded(connection))
 
@@ -82,6 +83,7 @@ class Disk:
     def _folded(self, connection: sqlite3.Connection) -> None:
         _checkpoint(connection)
         self._folding = None
+        self._fold_at = self._loop.time() + FOLD_INTERVAL
 
 
 def _fold(path: Path) -> None:
@@ -90,7 +92,7 @@ def _fold(path: Path) -> None:
 
 
 def _checkpoint(connection: sqlite3.Connection) -> None:
-    # Where it is busy, closed, or has no room just now, the next that finds the log long tries again.
+    # Where it is busy, closed, or has no room just now, the next one tries again.
     with suppress(sqlite3.Error):
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 

@@ -58,7 +58,7 @@ class Writer(Lane):
             answer(operation, transaction, group)
         transaction.save_counters()
         self.connection.execute("COMMIT")
-        self._disk.fold_if_long(self.connection)
+        self._disk.fold_if_due(self.connection)
         effects = transaction.effects
         self._committed(Effects(work=effects.work, fenced=effects.fenced), transaction.next_ready_at)
         return (
