@@ -13,8 +13,9 @@ import typer
 from pydantic import BaseModel, ByteSize
 
 from mpcsfaas.errors import MpcsfaasError
-from mpcsfaas.plugins import EXCLUSIVE_KINDS, Kind, Plugin, Plugins
-from mpcsfaas.settings import Configuration, Flags, Settings, flag_of
+from mpcsfaas.interfaces import PluginOptions
+from mpcsfaas.plugins import EXCLUSIVE_KINDS, Kind, OptionsSource, Plugin, Plugins
+from mpcsfaas.settings import Configuration, Flags, Settings, flag_of, key_of
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -26,6 +27,8 @@ STRATEGY_SPELLINGS: Mapping[str, tuple[str, ...]] = {
     "path": ("--path",),
 }
 """Options of whichever strategy is used that have flags without its name too."""
+OWN_SPELLINGS: Mapping[str, tuple[str, ...]] = {"workers": ("--workers", "-w", "-n")}
+"""Options of a section that is the command's own with flags that are not made of their name alone."""
 CONFIG_OPTION = typer.Option("--config", help="Settings file to read instead of mpcsfaas.toml.", show_default=False)
 
 
@@ -35,12 +38,15 @@ class Setup:
 
     settings: Settings
     plugins: Plugins
+    options: OptionsSource
+    """Options of a plugin, or of a section that is the command's own."""
 
 
 @dataclass(frozen=True)
 class _Wanted:
     settings: tuple[str, ...]
     kinds: tuple[Kind, ...]
+    sections: Mapping[str, type[PluginOptions]]
 
 
 @dataclass(frozen=True)
@@ -89,14 +95,17 @@ def default_text(model: type[BaseModel], name: str) -> str:
     return "" if default is None else str(default)
 
 
-def configured(*settings: str, kinds: Sequence[Kind] = ()) -> Callable[[Function], Function]:
+def configured(
+    *settings: str, kinds: Sequence[Kind] = (), sections: Mapping[str, type[PluginOptions]] | None = None
+) -> Callable[[Function], Function]:
     """Mark a command that gets a `Setup` as its first argument, and flags for it.
 
     `settings` are the fields of `Settings` that have a flag; `--config`, `--plugin` and `--log-level` are always there.
     `kinds` are the kinds of plugins that the command uses; `Kind.STORAGE` brings `--storage` as well.
+    `sections` are options that are the command's own, with flags that are made of their names alone.
     """
     storage = ["storage"] if Kind.STORAGE in kinds else []
-    wanted = _Wanted(("plugins", *storage, *settings, "log_level"), tuple(kinds))
+    wanted = _Wanted(("plugins", *storage, *settings, "log_level"), tuple(kinds), sections or {})
 
     def mark(function: Function) -> Function:
         function.__dict__["wanted"] = wanted
@@ -113,7 +122,8 @@ def bind(function: Callable[..., Any], arguments: Sequence[str] | None) -> Calla
     wanted = getattr(function, "wanted", None)
     if wanted is None:
         return function
-    flags = [*_setting_flags(wanted), *_option_flags(wanted, _used_plugins(wanted, arguments))]
+    own_flags = [*_setting_flags(wanted), *_section_flags(wanted)]
+    flags = [*own_flags, *_option_flags(own_flags, _used_plugins(wanted, arguments))]
 
     def command(config: Path | None, **given: Any) -> Any:
         values = {flag.key: given.pop(flag.parameter_name) for flag in flags}
@@ -130,7 +140,8 @@ def _setup(config: Path | None, flags: Sequence[_Flag], values: Mapping[str, Any
     spellings = {flag.key: flag.names[0] for flag in flags}
     given = {key: value for key, value in values.items() if value not in (None, [], ())}
     configuration = Configuration.read(Flags(given, spellings), config)
-    return Setup(configuration.settings, Plugins.select(configuration.settings.plugins, configuration.options))
+    plugins = Plugins.select(configuration.settings.plugins, configuration.options)
+    return Setup(configuration.settings, plugins, configuration.options)
 
 
 def _setting_flags(wanted: _Wanted) -> Iterator[_Flag]:
@@ -138,11 +149,18 @@ def _setting_flags(wanted: _Wanted) -> Iterator[_Flag]:
         yield _Flag(name, SPELLINGS.get(name, (flag_of(name),)), Settings, "Settings")
 
 
-def _option_flags(wanted: _Wanted, plugins: Sequence[Plugin]) -> Iterator[_Flag]:
-    taken = {name for flag in _setting_flags(wanted) for name in flag.names}
+def _section_flags(wanted: _Wanted) -> Iterator[_Flag]:
+    for section, model in wanted.sections.items():
+        for option in model.model_fields:
+            names = OWN_SPELLINGS.get(option, (flag_of(option),))
+            yield _Flag(key_of(section, option), names, model, f"Options of a {section}")
+
+
+def _option_flags(own_flags: Sequence[_Flag], plugins: Sequence[Plugin]) -> Iterator[_Flag]:
+    taken = {name for flag in own_flags for name in flag.names}
     for plugin in plugins:
         for option in plugin.options.model_fields:
-            key = f"{plugin.name}.{option}"
+            key = key_of(plugin.name, option)
             short = STRATEGY_SPELLINGS.get(option, ()) if plugin.kind is Kind.STRATEGY else ()
             names = tuple(name for name in (flag_of(key), *short) if name not in taken)
             yield _Flag(key, names, plugin.options, f"Options of {plugin.name} ({plugin.kind})")

@@ -1,35 +1,27 @@
 """A gateway, a dispatcher, or both, over one storage in one event loop, until a signal ends them."""
 
 import asyncio
-import json
 import logging
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypedDict
 
 import uvloop
 from fastapi import FastAPI
 
+from mpcsfaas.cli.announcement import Announcement, announce, log_to_stderr, withdraw
 from mpcsfaas.cli.configured import Setup
+from mpcsfaas.cli.trial_workers import TrialWorkers
 from mpcsfaas.dispatcher import Dispatcher, DispatcherSettings
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.gateway.app import create_app
 from mpcsfaas.gateway.server import serve
 from mpcsfaas.gateway.settings import gateway_settings
-from mpcsfaas.interfaces import Storage
+from mpcsfaas.interfaces import DispatchStrategy, Storage
 
 log = logging.getLogger(__name__)
-
-
-class Announcement(TypedDict):
-    """What a ready file says."""
-
-    url: str | None
-    pid: int
 
 
 class Service:
@@ -40,7 +32,9 @@ class Service:
         self._settings = setup.settings
         self._storage = setup.plugins.storage(setup.settings.storage)
         self._app = _application(setup, self._storage) if gateway else None
-        self._dispatcher = _dispatcher(setup, self._storage) if dispatcher else None
+        strategy = setup.plugins.strategy() if dispatcher else None
+        self._dispatcher = _dispatcher(setup, self._storage, strategy) if strategy else None
+        self._trial = TrialWorkers(strategy)
         self._gateway_stop = asyncio.Event()
         self._signals = 0
         self._draining: asyncio.Task[None] | None = None
@@ -58,6 +52,7 @@ class Service:
             if self._dispatcher:
                 parts.create_task(self._dispatch())
                 await self._dispatcher.serving.wait()
+                self._trial.start()
             if self._app is None:
                 ready(Announcement(url=None, pid=os.getpid()))
                 return
@@ -74,6 +69,7 @@ class Service:
         try:
             await self._dispatcher.run()
         finally:
+            await self._trial.stop()
             self._gateway_stop.set()
 
     def _listen_to_signals(self) -> None:
@@ -95,18 +91,14 @@ class Service:
 
 def run_service(setup: Setup, *, gateway: bool, dispatcher: bool, ready_file: Path | None) -> None:
     """Run the parts until a signal ends them. Raises `MpcsfaasError` when they cannot start."""
-    logging.basicConfig(
-        level=setup.settings.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    log_to_stderr(setup.settings.log_level)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     written: list[Path] = []
 
     def ready(announcement: Announcement) -> None:
         files = [ready_file, setup.settings.state_dir / "up.json" if gateway and dispatcher else None]
         for path in filter(None, files):
-            _announce(path, announcement)
+            announce(path, announcement)
             written.append(path)
         log.info("Ready%s.", f" on {announcement['url']}" if announcement["url"] else "")
 
@@ -117,7 +109,7 @@ def run_service(setup: Setup, *, gateway: bool, dispatcher: bool, ready_file: Pa
         uvloop.run(serve_all())
     finally:
         for path in written:
-            _withdraw(path)
+            withdraw(path)
 
 
 def _application(setup: Setup, storage: Storage) -> FastAPI:
@@ -126,14 +118,14 @@ def _application(setup: Setup, storage: Storage) -> FastAPI:
     return app
 
 
-def _dispatcher(setup: Setup, storage: Storage) -> Dispatcher:
+def _dispatcher(setup: Setup, storage: Storage, strategy: DispatchStrategy) -> Dispatcher:
     settings = DispatcherSettings(
         lease=setup.settings.lease,
         deadline=setup.settings.deadline,
         drain_timeout=setup.settings.drain_timeout,
     )
     plugins = setup.plugins
-    return Dispatcher(storage, plugins.strategy(), plugins.serializers(), plugins.detector, settings, plugins)
+    return Dispatcher(storage, strategy, plugins.serializers(), plugins.detector, settings, plugins)
 
 
 @asynccontextmanager
@@ -148,18 +140,3 @@ async def _opened(storage: Storage) -> AsyncIterator[None]:
 def _url(host: str, port: int) -> str:
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{name}:{port}"
-
-
-def _announce(path: Path, announcement: Announcement) -> None:
-    """Write the file in one step, so that whoever waits for it never reads half."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(announcement))
-    draft.replace(path)
-
-
-def _withdraw(path: Path) -> None:
-    """Remove the file, unless another process has written its own meanwhile."""
-    with suppress(OSError, ValueError):
-        if json.loads(path.read_text())["pid"] == os.getpid():
-            path.unlink()

@@ -5,13 +5,14 @@ from mpcsfaas.interfaces.options import PluginOptions
 from mpcsfaas.interfaces.serializer import Serializer
 from mpcsfaas.interfaces.storage import Storage
 from mpcsfaas.interfaces.strategy import Assignment, DispatchStrategy, StrategyContext
-from mpcsfaas.interfaces.worker_link import LinkedAgent, WorkerLink
+from mpcsfaas.interfaces.worker_link import LinkedAgent, LinkedOptions, WorkerLink
 
 __all__ = [
     "Assignment",
     "DispatchStrategy",
     "FailureDetector",
     "LinkedAgent",
+    "LinkedOptions",
     "PluginOptions",
     "Serializer",
     "Storage",

@@ -78,6 +78,10 @@ class DispatchStrategy(ABC):
     def workers(self) -> list[WorkerInfo]:
         """The workers known just now."""
 
+    def worker_url(self) -> str | None:
+        """What `mpcsfaas worker --url` takes on this machine, once it is started; None if it has no `worker_link`."""
+        return None
+
     @abstractmethod
     async def stop(self) -> None:
         """Kill what still runs and free everything. Idempotent. Draining is the dispatcher's: it waits first."""

@@ -4,7 +4,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
+from pydantic import Field
+
 from mpcsfaas.interfaces.options import PluginOptions
+
+
+class LinkedOptions(PluginOptions):
+    """The options that every strategy with a `worker_link` has."""
+
+    workers: int = Field(
+        default=0, ge=0, le=1024, description="Workers that the dispatcher starts beside itself, for a trial."
+    )
 
 
 class LinkedAgent(Protocol):

@@ -23,6 +23,8 @@ OptionsSource = Callable[[str, type[PluginOptions]], PluginOptions]
 """Gives the options of the plugin with a name, as an instance of its model; raises `SettingsError`."""
 
 DEFAULTS: Mapping[Kind, str] = {Kind.STRATEGY: "local", Kind.DETECTOR: "heartbeat"}
+DEFAULTS_BESIDE: Mapping[tuple[Kind, Kind], str] = {(Kind.STRATEGY, Kind.DETECTOR): "push"}
+"""The default of the first kind if a plugin of the second was selected: who wants heartbeats has workers elsewhere."""
 DEFAULT_SERIALIZERS = ("dill", "cloudpickle", "msgpack", "json")
 EXCLUSIVE_KINDS = (Kind.STRATEGY, Kind.DETECTOR)
 """Kinds of which a process uses one at a time."""
@@ -52,7 +54,7 @@ class Plugins:
 
     def plugin(self, kind: Kind) -> Plugin:
         """The plugin of an exclusive kind: the selected one, or the default. Raises `PluginError`."""
-        return self._first(kind) or _load_as(kind, DEFAULTS[kind])
+        return self._first(kind) or _load_as(kind, self._default(kind))
 
     def storage_plugin(self, url: str) -> Plugin:
         """The plugin that the URL's scheme names. Raises `PluginError` if there is none, or another was selected."""
@@ -102,6 +104,10 @@ class Plugins:
 
     def _first(self, kind: Kind) -> Plugin | None:
         return next((plugin for plugin in self._selected if plugin.kind is kind), None)
+
+    def _default(self, kind: Kind) -> str:
+        beside = (DEFAULTS_BESIDE.get((kind, plugin.kind)) for plugin in self._selected)
+        return next(filter(None, beside), DEFAULTS[kind])
 
     def _configured(self, plugin: Plugin) -> object:
         return _build(plugin, self._options(plugin.name, plugin.options))

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from mpcsfaas.errors import SettingsError
 from mpcsfaas.interfaces import PluginOptions
 from mpcsfaas.plugins import did_you_mean, installed_names
-from mpcsfaas.settings.keys import OPTIONS_TABLE, key_of
+from mpcsfaas.settings.keys import OPTIONS_TABLE, OWN_SECTIONS, key_of
 from mpcsfaas.settings.layers import CONFIG_VARIABLE, Document, Environment, Flags, Layer
 from mpcsfaas.settings.model import Settings, xdg_folder
 
@@ -32,7 +32,7 @@ class Configuration:
     @classmethod
     def read(cls, flags: Flags | None = None, config: Path | None = None) -> "Configuration":
         """Read the environment and the settings file, which is `config` if given. Raises `SettingsError`."""
-        environment = Environment(dict(os.environ), tuple(installed_names()))
+        environment = Environment(dict(os.environ), (*installed_names(), *OWN_SECTIONS))
         return cls(flags or Flags(), environment, read_document(config))
 
     def options(self, plugin: str, model: type[PluginOptions]) -> PluginOptions:

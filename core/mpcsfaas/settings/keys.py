@@ -6,6 +6,8 @@
 
 PREFIX = "MPCSFAAS_"
 OPTIONS_TABLE = "options"
+OWN_SECTIONS = ("worker",)
+"""Sections that are not a plugin's, but have their places in each layer as if they were."""
 
 
 def key_of(section: str, name: str) -> str:

@@ -10,40 +10,23 @@ import platform
 import socket
 import time
 import uuid
-from collections.abc import Sequence
-from typing import Annotated
-
-from pydantic import BeforeValidator, Field
+from collections.abc import Callable, Sequence
 
 from mpcsfaas import __version__, wire
 from mpcsfaas.errors import InvalidFrame, MpcsfaasError
 from mpcsfaas.interfaces import PluginOptions, Serializer, WorkerLink
 from mpcsfaas.model import AttemptResult
 from mpcsfaas.wire import Hello
+from mpcsfaas.worker.agent_options import AgentOptions
 from mpcsfaas.worker.agent_state import AgentState, End, Stop, Submit
-from mpcsfaas.worker.options import PoolOptions
 from mpcsfaas.worker.pool import ProcessPool
 
 log = logging.getLogger(__name__)
 
 COMPLAINT_SECONDS = 10.0
 """Least pause between log lines about bad frames."""
-
-
-def _names(value: object) -> object:
-    return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
-
-
-class AgentOptions(PoolOptions):
-    """The pool's options, and how the worker gets along with its dispatcher."""
-
-    url: str = Field(default="tcp://127.0.0.1:5555", description="Address of the dispatcher: tcp://… or ipc://….")
-    labels: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
-        default=(), max_length=256, description="Labels of this worker, separated by commas; a task may demand some."
-    )
-    drain_timeout: float = Field(
-        default=30.0, ge=0, description="Seconds that a worker that ends waits for running tasks and for their receipt."
-    )
+GOODBYE_SECONDS = 1.0
+"""How long a worker that leaves tries to tell a dispatcher that does not answer."""
 
 
 class WorkerAgent:
@@ -75,8 +58,8 @@ class WorkerAgent:
         """Of this run of the worker."""
         return self._hello.worker_id
 
-    async def run(self) -> None:
-        """Work until `drain` is done or `stop` is called.
+    async def run(self, started: Callable[[], None]) -> None:
+        """Work until `drain` is done or `stop` is called; `started` is called once, when everything is up.
 
         Raises `MpcsfaasError` when the pool or the link cannot start, or when the dispatcher refuses this worker.
         """
@@ -85,6 +68,7 @@ class WorkerAgent:
             await self._link.start()
             self._linked = True
             self._wake()
+            started()
             await self._ended.wait()
         finally:
             self._ended.set()
@@ -99,6 +83,7 @@ class WorkerAgent:
         """Take no more attempts; finish those at hand and have them settled, at most for `drain_timeout`; then end."""
         self._state.leave()
         asyncio.get_running_loop().call_later(self._options.drain_timeout, self._give_up)
+        asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self._skip_goodbye)
         self._wake()
 
     def stop(self) -> None:
@@ -167,6 +152,10 @@ class WorkerAgent:
             self._timer.cancel()
         delay = max(0.0, self._state.wake_at() - time.monotonic())
         self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
+
+    def _skip_goodbye(self) -> None:
+        self._state.said_goodbye = True
+        self._wake()
 
     def _give_up(self) -> None:
         if not self._ended.is_set():

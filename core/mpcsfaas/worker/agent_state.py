@@ -87,7 +87,8 @@ class AgentState:
         self._busy = 0
         self._window = hello.window
         self._news = False
-        self._said_goodbye = False
+        self.said_goodbye = False
+        """Whether the dispatcher was told that this worker leaves."""
         self._hello_at = self._beat_at = self._ask_at = self._latest_beat = 0.0
 
     # What the agent asks
@@ -105,10 +106,12 @@ class AgentState:
     @property
     def gone(self) -> bool:
         """Whether a worker that is leaving has nothing more to do or to say."""
-        return self.leaving and not self.held and (self._said_goodbye or not self.welcome)
+        return self.leaving and not self.held and (self.said_goodbye or not self.welcome)
 
     def wake_at(self) -> float:
         """When `outgoing` will have something, if nothing happens before."""
+        if self.gone:
+            return 0.0
         if not self.welcome:
             return self._hello_at
         due = [self._beat_at, self._latest_beat + NEWS_SECONDS] if self._news else [self._beat_at]
@@ -169,7 +172,7 @@ class AgentState:
         self._beat_at, self._latest_beat, self._news = now + self._interval, now, False
         worker_id = self._hello.worker_id
         leaving: list[FromWorker] = [Leaving(worker_id)] if self.leaving else []
-        self._said_goodbye = self.leaving
+        self.said_goodbye = self.leaving
         return [*leaving, Beat(worker_id, self._busy, self._window, self._received)]
 
     def _ask(self, now: float) -> list[FromWorker]:

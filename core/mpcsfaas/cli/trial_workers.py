@@ -1,0 +1,55 @@
+"""Worker processes that a dispatcher's process starts beside itself, so that one command shows it all."""
+
+import asyncio
+import ctypes
+import logging
+import signal
+import subprocess
+import sys
+
+from mpcsfaas.interfaces import DispatchStrategy, LinkedOptions
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 5.0
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+class TrialWorkers:
+    """As many as the strategy's option `workers` says. They end with this process, whatever ends it."""
+
+    def __init__(self, strategy: DispatchStrategy | None) -> None:
+        self._strategy = strategy
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Start them; the strategy has to be started."""
+        url = self._strategy.worker_url() if self._strategy else None
+        if self._strategy is None or url is None or not isinstance(self._strategy.options, LinkedOptions):
+            return
+        command = [sys.executable, "-m", "mpcsfaas", "worker", "--plugin", self._strategy.name, "--url", url]
+        for _ in range(self._strategy.options.workers):
+            self._processes.append(
+                subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent)
+            )
+
+    async def stop(self) -> None:
+        """End them; the dispatcher, which has ended, has waited for what they ran."""
+        processes, self._processes = self._processes, []
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        await asyncio.gather(*(asyncio.to_thread(_bury, process) for process in processes))
+
+
+def _bury(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        log.warning("Worker process %d does not end; killing it.", process.pid)
+        process.kill()
+        process.wait()
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,122 @@
+"""The one place where sockets are made, and how messages move through them in an event loop."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+import zmq
+
+from mpcsfaas.errors import MpcsfaasError, SettingsError
+from mpcsfaas.wire import MAX_FRAME
+
+MESSAGES_AT_ONCE = 256
+"""Messages taken from a socket before the rest of the event loop has its turn."""
+HIGH_WATER_MARK = 1000
+"""Messages that may wait for one peer; what is said beyond is dropped, and the protocol says it again."""
+LINGER_MILLISECONDS = 1000
+HEARTBEAT_MILLISECONDS = 2000
+HEARTBEAT_TIMEOUT_MILLISECONDS = 10_000
+RECONNECT_MILLISECONDS = 50
+RECONNECT_MAX_MILLISECONDS = 2000
+
+
+def check_url(url: str) -> str:
+    """The URL. Raises `SettingsError` if workers cannot connect to such a one."""
+    scheme, separator, rest = url.partition("://")
+    has_port = rest.rpartition(":")[2].isdecimal()
+    if not (separator and rest) or scheme not in ("tcp", "ipc") or (scheme == "tcp" and not has_port):
+        raise SettingsError(f"{url!r} is no address of a dispatcher. Write tcp://HOST:PORT or ipc://PATH.")
+    return url
+
+
+def make_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int) -> "zmq.Socket[bytes]":
+    """A ROUTER or a DEALER with the right options, not bound or connected yet."""
+    made = context.socket(kind)
+    made.set(zmq.LINGER, LINGER_MILLISECONDS)
+    made.set(zmq.SNDHWM, HIGH_WATER_MARK)
+    made.set(zmq.RCVHWM, HIGH_WATER_MARK)
+    made.set(zmq.MAXMSGSIZE, MAX_FRAME)
+    made.set(zmq.HEARTBEAT_IVL, HEARTBEAT_MILLISECONDS)
+    made.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MILLISECONDS)
+    if kind == zmq.ROUTER:
+        made.set(zmq.ROUTER_MANDATORY, 1)
+    else:
+        made.set(zmq.IMMEDIATE, 1)  # Take nothing from the agent while there is no connection.
+        made.set(zmq.RECONNECT_IVL, RECONNECT_MILLISECONDS)
+        made.set(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MILLISECONDS)
+    return made
+
+
+class Channel:
+    """A socket in an event loop: calls `heard` with each message, and `ready` after whatever happened to it."""
+
+    def __init__(self, kind: int, heard: Callable[[list[bytes]], None], ready: Callable[[], None]) -> None:
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = make_socket(self._context, kind)
+        self._heard = heard
+        self._ready = ready
+        self._loop = asyncio.get_running_loop()
+        self._again: asyncio.Handle | None = None
+        self._closed = False
+
+    def bind(self, url: str) -> str:
+        """Listen; the address with the port that was chosen. Raises `MpcsfaasError`."""
+        try:
+            self._socket.bind(url)
+        except zmq.ZMQError as error:
+            raise MpcsfaasError(f"Nothing can listen on {url}: {error}. Choose another address or port.") from error
+        self._loop.add_reader(self._socket.fileno(), self._on_event)
+        return self._socket.get_string(zmq.LAST_ENDPOINT)
+
+    def connect(self, url: str) -> None:
+        """Connect, now and for ever again. Raises `MpcsfaasError` for an address that cannot be."""
+        try:
+            self._socket.connect(url)
+        except zmq.ZMQError as error:
+            raise MpcsfaasError(f"{url} cannot be connected to: {error}. Correct the address.") from error
+        self._loop.add_reader(self._socket.fileno(), self._on_event)
+
+    def can_send(self) -> bool:
+        """Whether a message would go out; for a socket with one peer."""
+        return bool(self._events() & zmq.POLLOUT)
+
+    def send(self, parts: Sequence[bytes]) -> bool:
+        """Send one message; False if it was dropped, because the peer is gone or does not keep up."""
+        try:
+            self._socket.send_multipart(parts, zmq.NOBLOCK)
+        except zmq.ZMQError:
+            return False
+        finally:
+            self._look_again()  # Sending may have swallowed the signal that something came in.
+        return True
+
+    async def close(self) -> None:
+        """Close the socket once what was sent has left, or cannot. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._loop.remove_reader(self._socket.fileno())
+        if self._again:
+            self._again.cancel()
+        self._socket.close()
+        await asyncio.to_thread(self._context.term)
+
+    def _on_event(self) -> None:
+        self._again = None
+        for _ in range(MESSAGES_AT_ONCE):
+            if self._closed or not self._events() & zmq.POLLIN:
+                break
+            with suppress(zmq.Again):
+                self._heard(self._socket.recv_multipart(zmq.NOBLOCK))
+        if not self._closed:
+            self._ready()
+            if self._events() & zmq.POLLIN:
+                self._look_again()
+
+    def _events(self) -> int:
+        events: int = self._socket.getsockopt(zmq.EVENTS)  # type: ignore[assignment]
+        return events
+
+    def _look_again(self) -> None:
+        if self._again is None:
+            self._again = self._loop.call_soon(self._on_event)
