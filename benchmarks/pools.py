@@ -1,6 +1,6 @@
 """Our process pool beside `ProcessPoolExecutor`, loky and pebble: speed, and what happens when things go wrong.
 
-    uv run --group bench python benchmarks/pools.py [--rounds 5] [--json FILE] [--only speed|trouble]
+    uv run --group bench python -m benchmarks.pools [--rounds 5] [--json FILE] [--only speed|trouble]
 
 Speed: the pools take turns, and the medians are shown, so the machine's drift hits all of them alike. Ours is driven as
 a dispatcher drives it, from its event loop, and pays for serialising arguments and results, as the others do.
@@ -8,7 +8,6 @@ Trouble: each case runs in a process of its own, and its outcome is what was obs
 """
 
 import argparse
-import asyncio
 import json
 import os
 import platform
@@ -17,26 +16,12 @@ import statistics
 import subprocess
 import sys
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any
 
-import loky
-import pebble
 import psutil
-import uvloop
-
-from mpcsfaas.interfaces import Assignment
-from mpcsfaas.model import Attempt, AttemptResult, Function, Task, function_id, new_task_id
-from mpcsfaas.worker.options import PoolOptions
-from mpcsfaas.worker.pool import ProcessPool
-from mpcsfaas_serializers.dill import DillSerializer
-
-WORKERS = 2
-PATIENCE = 10.0
-Work = Callable[..., Any]
+from benchmarks.pool_contenders import CONTENDERS, Contender
 
 
 def noop() -> None:
@@ -69,171 +54,6 @@ def unpicklable() -> Any:
     return sys._getframe()
 
 
-class Contender(ABC):
-    """A pool with `WORKERS` processes."""
-
-    name: ClassVar[str]
-
-    @abstractmethod
-    def run(self, work: Work, calls: Sequence[tuple[Any, ...]], timeout: float | None = None) -> list[Any]:
-        """Run all calls; for each the value, or the exception that the caller gets."""
-
-    def one_by_one(self, work: Work, count: int) -> list[float]:
-        """Seconds of each of `count` calls, one after the other."""
-        times = []
-        for _ in range(count):
-            started = time.perf_counter()
-            self.run(work, [()])
-            times.append(time.perf_counter() - started)
-        return times
-
-    @abstractmethod
-    def close(self) -> None:
-        """Stop it."""
-
-
-class Ours(Contender):
-    """mpcsfaas."""
-
-    name = "mpcsfaas"
-
-    def __init__(self) -> None:
-        self._serializer = DillSerializer()
-        self._functions: dict[Work, Function] = {}
-        self._loop = uvloop.new_event_loop()
-        self._waiting: list[Assignment] = []
-        self._results: dict[str, AttemptResult] = {}
-        self._done: asyncio.Future[None] | None = None
-        options = PoolOptions(workers=WORKERS)
-        self._pool = ProcessPool(options, [self._serializer], self._report, self._feed, "benchmark")
-        self._loop.run_until_complete(self._pool.start())
-
-    def run(self, work: Work, calls: Sequence[tuple[Any, ...]], timeout: float | None = None) -> list[Any]:
-        return self._loop.run_until_complete(self._run(work, calls, timeout))
-
-    def one_by_one(self, work: Work, count: int) -> list[float]:
-        return self._loop.run_until_complete(self._one_by_one(work, count))
-
-    async def _one_by_one(self, work: Work, count: int) -> list[float]:
-        times = []
-        for _ in range(count):
-            started = time.perf_counter()
-            await self._run(work, [()])
-            times.append(time.perf_counter() - started)
-        return times
-
-    async def _run(self, work: Work, calls: Sequence[tuple[Any, ...]], timeout: float | None = None) -> list[Any]:
-        function = self._functions.get(work) or self._register(work)
-        self._waiting = [self._assignment(function, arguments, timeout) for arguments in reversed(calls)]
-        keys = [assignment.attempt.task.id for assignment in reversed(self._waiting)]
-        self._expected = len(calls)
-        self._done = self._loop.create_future()
-        self._feed()
-        await self._done
-        results = [self._value(self._results[key]) for key in keys]
-        self._results.clear()
-        return results
-
-    def _register(self, work: Work) -> Function:
-        work.__module__ = "__main__"
-        payload = self._serializer.dumps(work)
-        function = Function(function_id(work.__name__, "dill", payload), work.__name__, payload, "dill", 0.0)
-        self._functions[work] = function
-        return function
-
-    def _assignment(self, function: Function, arguments: tuple[Any, ...], timeout: float | None) -> Assignment:
-        task = Task(new_task_id(), function.id, self._serializer.dumps_call(arguments, {}), "dill", 0.0)
-        return Assignment(Attempt(task, 1, 0.0), function, timeout)
-
-    def _feed(self) -> None:
-        room = self._pool.capacity()
-        if room and self._waiting:
-            self._waiting, batch = self._waiting[:-room], self._waiting[-room:]
-            self._pool.submit(batch[::-1])
-
-    def _report(self, results: Sequence[AttemptResult]) -> None:
-        self._results.update((result.task_id, result) for result in results)
-        if len(self._results) == self._expected and self._done and not self._done.done():
-            self._done.set_result(None)
-
-    def _value(self, result: AttemptResult) -> Any:
-        if result.failure:
-            return RuntimeError(f"{result.failure.kind}: {result.failure.message}")
-        return self._serializer.loads(result.value)
-
-    def close(self) -> None:
-        self._loop.run_until_complete(self._pool.stop())
-        self._loop.run_until_complete(self._loop.shutdown_default_executor())
-        self._loop.close()
-
-
-class Standard(Contender):
-    """concurrent.futures."""
-
-    name = "ProcessPoolExecutor"
-
-    def __init__(self) -> None:
-        self._executor: Executor = self._make()
-
-    def _make(self) -> Executor:
-        return ProcessPoolExecutor(WORKERS)
-
-    def run(self, work: Work, calls: Sequence[tuple[Any, ...]], timeout: float | None = None) -> list[Any]:
-        futures: list[Any] = [_submit(self._executor, work, arguments) for arguments in calls]
-        return [_outcome(future, PATIENCE if timeout is None else timeout) for future in futures]
-
-    def close(self) -> None:
-        self._executor.shutdown()
-
-
-class Loky(Standard):
-    """loky."""
-
-    name = "loky"
-
-    def _make(self) -> Executor:
-        executor: Executor = loky.ProcessPoolExecutor(WORKERS)
-        return executor
-
-
-class Pebble(Contender):
-    """pebble."""
-
-    name = "pebble"
-
-    def __init__(self) -> None:
-        self._pool = pebble.ProcessPool(WORKERS)
-
-    def run(self, work: Work, calls: Sequence[tuple[Any, ...]], timeout: float | None = None) -> list[Any]:
-        futures = [self._pool.schedule(work, args=arguments, timeout=timeout) for arguments in calls]
-        return [_outcome(future, PATIENCE) for future in futures]
-
-    def close(self) -> None:
-        self._pool.close()  # type: ignore[no-untyped-call]
-        self._pool.join()
-
-
-CONTENDERS: tuple[type[Contender], ...] = (Ours, Standard, Loky, Pebble)
-
-
-def _submit(executor: Executor, work: Work, arguments: tuple[Any, ...]) -> "Future[Any] | Exception":
-    try:
-        return executor.submit(work, *arguments)
-    except Exception as error:
-        return error
-
-
-def _outcome(future: "Future[Any] | Exception", patience: float) -> Any:
-    if isinstance(future, Exception):
-        return future
-    try:
-        return future.result(patience)
-    except TimeoutError as error:
-        return error if future.done() else TimeoutError("the caller gave up; the task still runs")
-    except Exception as error:
-        return error
-
-
 # Speed
 
 
@@ -257,6 +77,15 @@ def megabytes(pool: Contender, count: int = 200) -> float:
     return count / (time.perf_counter() - started)
 
 
+def fresh_processes(contender: type[Contender], count: int = 60) -> float:
+    """No-op tasks per second when each gets a process of its own."""
+    pool = contender(fresh=True)
+    pool.run(noop, [()] * 4)
+    rate = throughput(pool, count)
+    pool.close()
+    return rate
+
+
 MEASURES: dict[str, Callable[[Contender], float]] = {
     "no-op, tasks/s": throughput,
     "one at a time, µs": latency,
@@ -276,7 +105,18 @@ def measure_speed(rounds: int) -> dict[str, dict[str, float]]:
                 values[name][pool.name].append(measure(pool))
     for pool in pools:
         pool.close()
-    return {name: {pool: statistics.median(each) for pool, each in pools_.items()} for name, pools_ in values.items()}
+    rows = {name: {pool: statistics.median(each) for pool, each in row.items()} for name, row in values.items()}
+    return {**rows, "no-op in a fresh process, tasks/s": measure_fresh(rounds)}
+
+
+def measure_fresh(rounds: int) -> dict[str, float]:
+    """The median for each pool that can do it."""
+    able = [contender for contender in CONTENDERS if contender.can_be_fresh]
+    values: dict[str, list[float]] = {contender.name: [] for contender in able}
+    for _ in range(rounds):
+        for contender in able:
+            values[contender.name].append(fresh_processes(contender))
+    return {name: statistics.median(each) for name, each in values.items()}
 
 
 # Trouble
@@ -349,7 +189,7 @@ def observe_trouble() -> dict[str, dict[str, str]]:
 
 def _observe(trouble: str, contender: str) -> str:
     program = subprocess.Popen(
-        [sys.executable, __file__, "--case", trouble, contender],
+        [sys.executable, "-m", "benchmarks.pools", "--case", trouble, contender],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -384,9 +224,13 @@ def table(rows: Mapping[str, Mapping[str, Any]]) -> str:
     names = [contender.name for contender in CONTENDERS]
     lines = ["| | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
     for title, row in rows.items():
-        cells = [f"{row[name]:,.0f}" if isinstance(row[name], float) else row[name] for name in names]
+        cells = [_cell(row.get(name, "—")) for name in names]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _cell(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:,.0f}"
 
 
 def main() -> None:
@@ -403,7 +247,8 @@ def main() -> None:
     trouble = observe_trouble() if options.only != "speed" else {}
     about = machine()
     print(", ".join(f"{name} {value}" for name, value in about.items()))
-    print(f"\n{table(speed)}\n\n{table(trouble)}")
+    for rows in (speed, trouble):
+        print(f"\n{table(rows)}" if rows else "")
     if options.json:
         with open(options.json, "w") as file:
             json.dump({"machine": about, "speed": speed, "trouble": trouble}, file, indent=2, ensure_ascii=False)

@@ -90,12 +90,22 @@ def test_modules_of_the_users_own_are_not_shadowed(
     assert start_pool(path=(str(tmp_path),)).value(import_value, name) == "of the user"
 
 
+@pytest.mark.parametrize("relative", [False, True])
 def test_pythonpath_is_honoured(
+    start_pool: Callable[..., "PoolDriver"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relative: bool
+) -> None:
+    (tmp_path / "of_the_user.py").write_text("VALUE = 42")
+    monkeypatch.chdir(tmp_path.parent)
+    monkeypatch.setenv("PYTHONPATH", tmp_path.name if relative else str(tmp_path))
+    assert start_pool().value(import_value, "of_the_user") == 42
+
+
+def test_a_relative_path_means_the_pools_folder(
     start_pool: Callable[..., "PoolDriver"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "of_the_user.py").write_text("VALUE = 42")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    assert start_pool().value(import_value, "of_the_user") == 42
+    monkeypatch.chdir(tmp_path)
+    assert start_pool(path=(".",)).value(import_value, "of_the_user") == 42
 
 
 def test_without_a_path_a_module_is_missing(pool: "PoolDriver") -> None:

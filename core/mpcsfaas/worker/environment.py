@@ -1,5 +1,6 @@
 """The environment variables that tasks see: those that programs need, and none that could hold a secret."""
 
+import os
 from collections.abc import Iterable, Mapping
 
 PASSED = frozenset(
@@ -31,4 +32,7 @@ PASSED_PREFIX = "LC_"
 def child_environment(environment: Mapping[str, str], more: Iterable[str]) -> dict[str, str]:
     """What children get of the pool's `environment`: a fixed list of variables, and those named in `more`."""
     names = PASSED.union(more)
-    return {name: value for name, value in environment.items() if name in names or name.startswith(PASSED_PREFIX)}
+    passed = {name: value for name, value in environment.items() if name in names or name.startswith(PASSED_PREFIX)}
+    if "PYTHONPATH" in passed:  # children live in another folder
+        passed["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, passed["PYTHONPATH"].split(os.pathsep)))
+    return passed

@@ -1,21 +1,13 @@
 """Options of the process pool."""
 
 import os
-from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ByteSize, Field
+from pydantic import ByteSize, Field
 
 from mpcsfaas.interfaces.options import PluginOptions
 
 KIB = 1024
 MIB = 1024 * KIB
-
-
-def _split(separator: str) -> BeforeValidator:
-    def split(value: Any) -> Any:
-        return tuple(filter(None, value.split(separator))) if isinstance(value, str) else value
-
-    return BeforeValidator(split)
 
 
 class PoolOptions(PluginOptions):
@@ -48,9 +40,7 @@ class PoolOptions(PluginOptions):
     max_output: ByteSize = Field(
         default=ByteSize(64 * KIB), ge=0, description="Bytes kept of what a task prints, for stdout and stderr each."
     )
-    path: Annotated[tuple[str, ...], _split(os.pathsep)] = Field(
-        default=(), description=f"Folders, separated by {os.pathsep!r}, from which tasks may import modules."
-    )
-    environment: Annotated[tuple[str, ...], _split(",")] = Field(
-        default=(), description="Names, separated by commas, of further environment variables that tasks may see."
+    path: tuple[str, ...] = Field(default=(), description="Folders from which tasks may import modules.")
+    environment: tuple[str, ...] = Field(
+        default=(), description="Names of further environment variables that tasks may see."
     )

@@ -53,7 +53,7 @@ class ProcessPool:
         self._setup = Setup(
             worker_id,
             import_paths(serializers),
-            options.path,
+            tuple(map(os.path.abspath, options.path)),
             None if options.memory_limit is None else int(options.memory_limit),
             int(options.max_result),
             int(options.max_output),
