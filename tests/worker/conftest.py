@@ -165,6 +165,11 @@ def start_pool() -> Iterator[Callable[..., PoolDriver]]:
         yield lambda **options: stack.enter_context(running_pool(**options))
 
 
+def fork_servers() -> list[psutil.Process]:
+    """The pools' own processes among all that tests have started."""
+    return [child for child in psutil.Process().children() if "mpcsfaas.worker.fork_server" in child.cmdline()]
+
+
 @pytest.fixture(scope="module")
 def shared_pool() -> Iterator[PoolDriver]:
     with running_pool(uvloop.new_event_loop) as driver:
@@ -176,4 +181,4 @@ def pool(shared_pool: PoolDriver) -> Iterator[PoolDriver]:
     """A pool of two slots on uvloop. A module's tests share it, so each proves that it survived the one before."""
     shared_pool.reports.clear()
     yield shared_pool
-    shared_pool.wait_until(lambda: [len(server.children()) for server in psutil.Process().children()] == [2])
+    shared_pool.wait_until(lambda: [len(server.children()) for server in fork_servers()] == [2])
