@@ -167,7 +167,15 @@ def start_pool() -> Iterator[Callable[..., PoolDriver]]:
 
 def fork_servers() -> list[psutil.Process]:
     """The pools' own processes among all that tests have started."""
-    return [child for child in psutil.Process().children() if "mpcsfaas.worker.fork_server" in child.cmdline()]
+    return [child for child in psutil.Process().children() if "mpcsfaas.worker.fork_server" in command_of(child)]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """A process's command line; nothing, if it is gone."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 @pytest.fixture(scope="module")
