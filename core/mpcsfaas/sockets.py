@@ -30,7 +30,7 @@ def check_url(url: str) -> str:
 
 
 def make_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int) -> "zmq.Socket[bytes]":
-    """A ROUTER or a DEALER with the right options, not bound or connected yet."""
+    """A ROUTER, DEALER or REQ with the right options, not bound or connected yet."""
     made = context.socket(kind)
     made.set(zmq.LINGER, LINGER_MILLISECONDS)
     made.set(zmq.SNDHWM, HIGH_WATER_MARK)
@@ -40,10 +40,13 @@ def make_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int) -> "zmq.So
     made.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MILLISECONDS)
     if kind == zmq.ROUTER:
         made.set(zmq.ROUTER_MANDATORY, 1)
-    else:
+        return made
+    if kind == zmq.DEALER:
         made.set(zmq.IMMEDIATE, 1)  # Take nothing from the agent while there is no connection.
-        made.set(zmq.RECONNECT_IVL, RECONNECT_MILLISECONDS)
-        made.set(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MILLISECONDS)
+    if kind == zmq.REQ:
+        made.set(zmq.LINGER, 0)  # A question that is given up must not be asked later.
+    made.set(zmq.RECONNECT_IVL, RECONNECT_MILLISECONDS)
+    made.set(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MILLISECONDS)
     return made
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from mpcsfaas.interfaces import Assignment
-from mpcsfaas.model import AttemptKey, Function
+from mpcsfaas.model import AttemptKey, Function, WorkerInfo
 from mpcsfaas.wire import Cancel, FromDispatcher, Functions, Hello, Job, Jobs, batches
 
 KNOWN_FUNCTIONS = 4096
@@ -70,6 +70,19 @@ class Session:
     def is_empty(self) -> bool:
         """Whether the worker has nothing of ours, and nothing to hear."""
         return not self.attempts and not self.handed_in
+
+    def info(self, offset: float) -> WorkerInfo:
+        """For people. `offset` is what the wall clock is ahead of the monotonic one, in seconds."""
+        return WorkerInfo(
+            id=self.hello.worker_id,
+            host=self.hello.host,
+            pid=self.hello.pid,
+            slots=self.hello.slots,
+            busy=self.busy,
+            labels=self.hello.labels,
+            python_version=self.hello.python_version,
+            last_seen=self.heard_at + offset,
+        )
 
     def has_received(self, entry: Entry) -> bool:
         """Whether the worker has said that it has this attempt."""
