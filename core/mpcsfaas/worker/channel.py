@@ -56,16 +56,13 @@ class Channel:
         for mark, part in _packets(message):
             self._socket.sendmsg((mark, part))
 
-    def post(self, message: bytes, files: Sequence[int] = ()) -> bool:
-        """Send without waiting, with copies of the descriptors `files`, or keep it for `flush`; False if it is kept.
-
-        Raises OSError if the other side is gone.
-        """
-        self._unsent += [(mark, part, files if mark == _LAST else ()) for mark, part in _packets(message)]
-        return self.flush()
+    def put(self, message: bytes, files: Sequence[int] = ()) -> None:
+        """Have `flush` send it, with copies of the descriptors `files`."""
+        for mark, part in _packets(message):
+            self._unsent.append((mark, part, files if mark == _LAST else ()))
 
     def flush(self) -> bool:
-        """Send what was kept; False if there is still no room for all. Raises OSError if the other side is gone."""
+        """Send without waiting; False if there is no room for all. Raises OSError if the other side is gone."""
         try:
             while self._unsent:
                 mark, part, files = self._unsent[0]
@@ -78,7 +75,7 @@ class Channel:
         return True
 
     def take_unsent(self) -> list[bytes]:
-        """What was kept, which is no longer to be sent. Only for messages that fit into a packet each."""
+        """What was put and found no room, and is no longer to be sent. For messages that fit a packet each."""
         messages = [bytes(part) for _, part, _ in self._unsent]
         self._unsent.clear()
         return messages

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from mpcsfaas.worker.messages import (
     Ready,
     Run,
     Setup,
-    ToForkServer,
     decode_exited,
     decode_from_child,
     decode_run,
@@ -69,7 +68,7 @@ class ChildHandle:
                     break
                 self._large = True
             self._unanswered += 1
-            self.channel.post(self._waiting.popleft())
+            self.channel.put(self._waiting.popleft())
         return self.channel.flush()
 
     def receive(self) -> Iterator[FromChild]:
@@ -128,7 +127,7 @@ class ForkServerHandle:
             self._process = self._start(far_end, environment, folder)
             self.death = os.pidfd_open(self._process.pid)
             undo.pop_all()
-        self._post(setup)
+        self.channel.put(encode(setup))
 
     def _start(self, channel: Channel, environment: Mapping[str, str], folder: Path) -> "subprocess.Popen[bytes]":
         end = channel.fileno()
@@ -145,16 +144,16 @@ class ForkServerHandle:
         )
 
     def fork(self, child: ChildHandle) -> None:
-        """Start a child, which `receive` tells the end of."""
+        """Have `flush` ask for a child, which `receive` tells the end of."""
         files = [child.far_end.fileno(), child.stdout.fileno(), child.stderr.fileno()]
-        self._post(Fork(child.number, str(child.folder)), files)
+        self.channel.put(encode(Fork(child.number, str(child.folder))), files)
 
     def kill(self, child: ChildHandle) -> None:
-        """Kill a child and all below it, which `receive` tells the end of."""
-        self._post(Kill(child.number))
+        """Have `flush` ask for the end of a child and all below it, which `receive` tells."""
+        self.channel.put(encode(Kill(child.number)))
 
     def flush(self) -> bool:
-        """Send what there was no room for in the channel; False if there is still none."""
+        """Send what was asked; False if there is no room in the channel."""
         with suppress(BrokenPipeError):  # its death is announced, too
             return self.channel.flush()
         return True
@@ -176,7 +175,3 @@ class ForkServerHandle:
         os.close(self.death)
         self._output.close()
         return text
-
-    def _post(self, message: ToForkServer, files: Sequence[int] = ()) -> None:
-        with suppress(BrokenPipeError):
-            self.channel.post(encode(message), files)

@@ -20,7 +20,7 @@ class PoolOptions(PluginOptions):
         description="Slots: tasks that run at the same time.",
     )
     prefetch: int = Field(
-        default=16, ge=0, le=1024, description="Most tasks held ready per slot; fewer are while tasks are long."
+        default=64, ge=0, le=1024, description="Most tasks held ready per slot; fewer are while tasks are long."
     )
     memory_limit: ByteSize | None = Field(
         default=None, ge=64 * MIB, description="Address space of one child in bytes; beyond it, tasks get MemoryError."
