@@ -163,14 +163,14 @@ class Pebble(Contender):
     name = "pebble"
 
     def __init__(self, fresh: bool = False) -> None:
-        self._pool = pebble.ProcessPool(WORKERS, max_tasks=1 if fresh else 0)
+        self._pool: Any = pebble.ProcessPool(WORKERS, max_tasks=1 if fresh else 0)
 
     def run(self, work: Work, calls: Sequence[tuple[Any, ...]], timeout: float | None = None) -> list[Any]:
         futures = [self._pool.schedule(work, args=arguments, timeout=timeout) for arguments in calls]
         return [_outcome(future, PATIENCE) for future in futures]
 
     def close(self) -> None:
-        self._pool.close()  # type: ignore[no-untyped-call]
+        self._pool.close()
         self._pool.join()
 
 
