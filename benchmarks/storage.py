@@ -13,6 +13,7 @@ from mpcsfaas.interfaces import Storage
 from mpcsfaas.interfaces.storage import StorageOptions
 from mpcsfaas.model import AttemptRecord, Function, State, Task, Transition, function_id, new_task_id
 from mpcsfaas_storage_memory import MemoryStorage
+from mpcsfaas_storage_redis import RedisOptions, RedisStorage
 from mpcsfaas_storage_sqlite import SqliteOptions, SqliteStorage
 
 RUNS = 5
@@ -25,6 +26,8 @@ def make(url: str) -> Storage:
     """The storage that a URL names."""
     if url.startswith("memory:"):
         return MemoryStorage(url, StorageOptions())
+    if url.startswith("redis:"):
+        return RedisStorage(url, RedisOptions())
     return SqliteStorage(url, SqliteOptions())
 
 

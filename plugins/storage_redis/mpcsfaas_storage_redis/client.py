@@ -1,0 +1,58 @@
+"""How the operations talk to the server: scripts change, commands ask."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mpcsfaas_storage_redis.connection import Command, Session, connect
+from mpcsfaas_storage_redis.lane import Lane
+from mpcsfaas_storage_redis.location import Location
+from mpcsfaas_storage_redis.scripts import load
+
+Word = str | bytes | int
+
+
+class Client:
+    """Two lanes, so that no change waits for a large answer, and the names of the keys."""
+
+    def __init__(self, location: Location, prefix: str, timeout: float, clock: Callable[[], float] | None) -> None:
+        """`clock`, if given, tells the time instead of the server."""
+        self._prefix = f"{{{prefix}}}:"
+        self._clock = clock
+
+        def make() -> Session:
+            return Session(connect(location, timeout))
+
+        self._changes = Lane(location.name, make)
+        self._questions = Lane(location.name, make)
+
+    def start(self) -> None:
+        """Begin; nothing is sent yet."""
+        self._changes.start()
+        self._questions.start()
+
+    async def stop(self) -> None:
+        """Finish what was asked for. Idempotent."""
+        await self._changes.stop()
+        await self._questions.stop()
+
+    def key(self, name: str) -> str:
+        """A key as the server knows it."""
+        return self._prefix + name
+
+    async def change(self, script: str, *arguments: Word) -> Any:
+        """Run a script that may change something; its answer."""
+        (answer,) = await self._changes.call([self._command(script, arguments)])
+        return answer
+
+    async def ask_script(self, script: str, *arguments: Word) -> Any:
+        """Run a script that answers a question; its answer."""
+        (answer,) = await self._questions.call([self._command(script, arguments)])
+        return answer
+
+    async def ask(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to commands that change nothing."""
+        return await self._questions.call(commands) if commands else []
+
+    def _command(self, script: str, arguments: Sequence[Word]) -> Command:
+        now = "" if self._clock is None else repr(self._clock())
+        return ("EVALSHA", load(script).digest, 1, self._prefix, now, *arguments)

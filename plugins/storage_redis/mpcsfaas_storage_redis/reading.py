@@ -1,0 +1,77 @@
+"""Questions. Each task is read by one command, so what is told of it is of one moment."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from mpcsfaas.interfaces.storage import Completion, Statistics
+from mpcsfaas.model import State, TaskLogs, TaskRecord, TaskResult
+from mpcsfaas_storage_redis import records
+from mpcsfaas_storage_redis.client import Client
+from mpcsfaas_storage_redis.records import LOG_FIELDS, RECORD_FIELDS, RESULT_FIELDS
+
+T = TypeVar("T")
+
+LARGEST_QUESTION = 500
+"""Tasks or items asked for at once."""
+
+
+async def get_tasks(client: Client, task_ids: Sequence[str]) -> list[TaskRecord | None]:
+    """See `Storage.get_tasks`."""
+    return await _read(client, task_ids, RECORD_FIELDS, records.record)
+
+
+async def get_results(client: Client, task_ids: Sequence[str]) -> list[TaskResult | None]:
+    """See `Storage.get_results`."""
+    return await _read(client, task_ids, RESULT_FIELDS, records.result)
+
+
+async def _read(
+    client: Client, task_ids: Sequence[str], fields: tuple[str, ...], build: Callable[..., T]
+) -> list[T | None]:
+    known: dict[str, T | None] = {}
+    distinct = list(dict.fromkeys(task_ids))
+    for start in range(0, len(distinct), LARGEST_QUESTION):
+        part = distinct[start : start + LARGEST_QUESTION]
+        found = await client.ask([("HMGET", client.key(f"task:{task_id}"), *fields) for task_id in part])
+        known |= {
+            task_id: build(task_id, *values) if values[0] else None for task_id, values in zip(part, found, strict=True)
+        }
+    return [known[task_id] for task_id in task_ids]
+
+
+async def get_logs(client: Client, task_id: str) -> TaskLogs | None:
+    """See `Storage.get_logs`."""
+    ((state, packed),) = await client.ask([("HMGET", client.key(f"task:{task_id}"), *LOG_FIELDS)])
+    return records.logs(task_id, packed) if state else None
+
+
+async def completions(client: Client, after: int, limit: int, group: str | None) -> list[Completion]:
+    """See `Storage.completions`."""
+    feed: list[Completion] = []
+    key = client.key("feed" if group is None else f"feed:{group}")
+    while len(feed) < limit:
+        start, wanted = feed[-1].sequence if feed else after, min(limit - len(feed), LARGEST_QUESTION)
+        (entries,) = await client.ask([("XRANGE", key, f"{max(start, 0) + 1}-0", "+", "COUNT", wanted)])
+        feed += [_completion(entry, values, group) for entry, values in entries]
+        if len(entries) < wanted:
+            break
+    return feed
+
+
+def _completion(entry: bytes, values: Sequence[bytes], group: str | None) -> Completion:
+    _, task_id, _, state, *rest = values
+    name = rest[1].decode() if rest else group
+    return Completion(int(entry.partition(b"-")[0]), task_id.decode(), name, State(state.decode()))
+
+
+async def latest_completion(client: Client) -> int:
+    """See `Storage.latest_completion`."""
+    (sequence,) = await client.ask([("GET", client.key("sequence"))])
+    return int(sequence or 0)
+
+
+async def statistics(client: Client, fenced: int) -> Statistics:
+    """See `Storage.statistics`."""
+    queued, running, completed, failed, cancelled, known, head = await client.ask_script("statistics")
+    oldest = records.created_at(head) if head else None
+    return Statistics(queued, running, completed, failed, cancelled, known, fenced, oldest)

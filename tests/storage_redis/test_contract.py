@@ -1,0 +1,34 @@
+"""`redis` keeps the contract, and tells the oracle's story."""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from hypothesis import settings
+
+from mpcsfaas.interfaces.storage import StorageOptions
+from mpcsfaas.testing.storage_contract import SharedStorageContract
+from mpcsfaas.testing.storage_machine import StorageMachine
+from mpcsfaas_storage_memory import MemoryStorage
+from mpcsfaas_storage_redis import RedisOptions, RedisStorage
+
+
+class TestRedisStorage(SharedStorageContract):
+    def make(self, folder: Path, clock: Callable[[], float], max_unfinished: int) -> RedisStorage:
+        options = RedisOptions(max_unfinished=max_unfinished, prefix=hashlib.sha256(bytes(folder)).hexdigest())
+        return RedisStorage(os.environ["MPCSFAAS_TEST_REDIS"], options, server_clock=clock)
+
+
+class RedisMachine(StorageMachine):
+    def make(self, clock: Callable[[], float]) -> RedisStorage:
+        options = RedisOptions(prefix=uuid.uuid4().hex)
+        return RedisStorage(os.environ["MPCSFAAS_TEST_REDIS"], options, server_clock=clock)
+
+    def make_oracle(self, clock: Callable[[], float]) -> MemoryStorage:
+        return MemoryStorage("memory://", StorageOptions(), clock)
+
+
+TestRedisMachine = RedisMachine.TestCase
+TestRedisMachine.settings = settings(max_examples=30, deadline=None)
