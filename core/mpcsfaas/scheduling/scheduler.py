@@ -4,7 +4,7 @@ An attempt that was dispatched is in one place at a time: in the *backlog*, when
 the session of one worker; or reported. Events come in with the monotonic time, actions go out.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mpcsfaas.errors import IncompatiblePeer
@@ -102,6 +102,7 @@ class Scheduler:
             self._backlog.pop(key, None)
         for session, theirs in self._by_session(keys):
             self._cancel_at(session, [key for key in theirs if key in session.attempts], now)
+        self._place(now)
         return self._take_actions()
 
     def settled(self, keys: Sequence[AttemptKey]) -> list[Action]:
@@ -122,9 +123,12 @@ class Scheduler:
         return self._take_actions()
 
     def offer(self, worker_id: str, room: int, now: float) -> list[Action]:
-        """A registered worker has room for so many more attempts than it holds, until it says otherwise."""
+        """A registered worker has room for so many more attempts than it holds now; for none until the next offer if 0.
+
+        For strategies where a worker's room is not its window.
+        """
         session = self._floor.sessions[worker_id]
-        session.window = len(session.attempts) + room
+        session.window = len(session.attempts) + room if room else 0
         self._changed(session)
         self._place(now)
         return self._take_actions()
@@ -194,6 +198,8 @@ class Scheduler:
         self._place(now)
 
     def _on_returned(self, session: Session, keys: Sequence[AttemptKey], now: float) -> None:
+        """What never will begin there must not come back to it."""
+        session.leaving = True
         entries = {key: entry for key in keys if (entry := session.attempts.pop(key, None))}
         self._say(session, [Settled(tuple(keys))])
         self._requeue(entries, session, now)
@@ -207,6 +213,7 @@ class Scheduler:
         if hopeless:
             self._cancel_at(session, hopeless, now)
             self._lose(hopeless, session.hello.worker_id, "Its function was no longer at hand after a restart.")
+            self._place(now)
 
     # Registration
 
@@ -229,39 +236,43 @@ class Scheduler:
 
     def _welcome(self, arrival: Arrival, adopted: Collection[AttemptKey], now: float) -> None:
         hello = arrival.hello
-        before = self._floor.remove(hello.worker_id)
-        sequence = before.sequence if before else self._sequence
-        session = Session(hello, arrival.route, arrival.version, sequence, now)
-        self._say(session, [Welcome(session.version, self._detector.interval, self._dispatcher_id, sequence)])
+        before = self._remove(hello.worker_id)
+        session = Session(hello, arrival.route, arrival.version, self._sequence, now)
+        self._say(session, [Welcome(session.version, self._detector.interval, self._dispatcher_id, session.sequence)])
         for key in adopted:
             self._holder[key] = hello.worker_id
             session.attempts[key] = Entry(None, 0)
         if before:
             session.attempts |= before.attempts
             session.handed_in = before.handed_in
-        self._drop_absent(session, before, now)
-        self._cancel_at(session, [key for key in hello.held if self._holder.get(key) != hello.worker_id], now)
+        absent = _take_absent(session)
         self._floor.add(session)
+        self._cancel_at(session, [key for key in hello.held if self._holder.get(key) != hello.worker_id], now)
+        self._order_again(session, before, absent, now)
         self._detector.beat(hello.worker_id, now)
         self._actions.append(Grow())
         self._place(now)
 
-    def _drop_absent(self, session: Session, before: Session | None, now: float) -> None:
-        """Take from a new session what the worker does not hold: what never reached it, and what it has lost."""
-        held = set(session.hello.held)
-        absent = {key: entry for key, entry in session.attempts.items() if key not in held}
-        for key in absent:
-            del session.attempts[key]
-        for key, entry in session.attempts.items():
-            session.attempts[key] = Entry(entry.assignment, 0)
-        unheard = {key: entry for key, entry in absent.items() if before and not before.has_received(entry)}
-        self._requeue(unheard, session, now)
-        self._lose([key for key in absent if key not in unheard], session.hello.worker_id, "The worker lost it.")
+    def _order_again(
+        self, session: Session, before: Session | None, absent: Mapping[AttemptKey, Entry], now: float
+    ) -> None:
+        """Order anew what the worker has not heard of; what it has lost since, or has no room for now, is lost.
+
+        It goes to no other worker: the order may arrive yet, as the worker may have said hello before it did.
+        """
+        unheard = [entry.assignment for entry in absent.values() if before and not before.has_received(entry)]
+        fitting = [one for one in unheard if one and set(one.attempt.task.options.labels) <= session.labels]
+        again = fitting[: session.credit]
+        if again:
+            self._say(session, session.give(again, now))
+            self._changed(session)
+        kept = {assignment.attempt.key for assignment in again}
+        self._lose([key for key in absent if key not in kept], session.hello.worker_id, "It does not hold it any more.")
 
     def _evict(self, worker_id: str) -> None:
         """A worker is dead, as far as can be told. If it is not, it will be told that it is unknown."""
         self._detector.forget(worker_id)
-        session = self._floor.remove(worker_id)
+        session = self._remove(worker_id)
         if session is None:
             return
         self._forget(session.handed_in)
@@ -270,8 +281,14 @@ class Scheduler:
 
     def _dismiss_if_done(self, session: Session) -> None:
         if session.leaving and session.is_empty:
-            self._floor.remove(session.hello.worker_id)
+            self._remove(session.hello.worker_id)
             self._detector.forget(session.hello.worker_id)
+
+    def _remove(self, worker_id: str) -> Session | None:
+        """A session is over; the orders of the next, whoever's it is, are numbered from there."""
+        session = self._floor.remove(worker_id)
+        self._sequence = max(self._sequence, session.sequence if session else 0)
+        return session
 
     # Where attempts are
 
@@ -346,3 +363,14 @@ class Scheduler:
     def _take_actions(self) -> list[Action]:
         actions, self._actions = self._actions, []
         return actions
+
+
+def _take_absent(session: Session) -> dict[AttemptKey, Entry]:
+    """Take from a new session what the worker does not hold, and note that it has heard of the rest."""
+    held = set(session.hello.held)
+    absent = {key: entry for key, entry in session.attempts.items() if key not in held}
+    for key in absent:
+        del session.attempts[key]
+    for key, entry in session.attempts.items():
+        session.attempts[key] = Entry(entry.assignment, 0)
+    return absent
