@@ -112,11 +112,8 @@ class Broker:
 
     def _fetch(self, source: Source, fetch: Fetch, desk: Desk, now: float) -> list[Action]:
         """Park it, in place of one that is parked; what the worker has not heard yet is an answer at once."""
-        desk.parked = Parked(source, now + min(fetch.wait, PARK_SECONDS))
-        actions = self._hear(fetch, now)
-        if desk.parked:
-            actions += self._sort(self._scheduler.offer(fetch.worker_id, fetch.want, now), now)
-        return actions
+        desk.parked = Parked(source, fetch.want, now + min(fetch.wait, PARK_SECONDS))
+        return [*self._hear(fetch, now), *self._offer(fetch.worker_id, desk, now)]
 
     def _report(self, source: Source, messages: Sequence[FromWorker], desk: Desk, now: float) -> list[Action]:
         """Answer at once. Greetings and fetches of the same request, or another worker's words, are out of place."""
@@ -124,7 +121,13 @@ class Broker:
         for message in messages:
             if message.worker_id == messages[0].worker_id and not isinstance(message, Hello | Fetch):
                 actions += self._hear(message, now)
-        return [*actions, desk.reply(source, Settled())]
+        return [*actions, *self._offer(messages[0].worker_id, desk, now), desk.reply(source, Settled())]
+
+    def _offer(self, worker_id: str, desk: Desk, now: float) -> list[Action]:
+        """Let the scheduler give the worker what it wants, however much it holds."""
+        if desk.parked is None or self._scheduler.session(worker_id) is None:
+            return []
+        return self._sort(self._scheduler.offer(worker_id, desk.parked.want, now), now)
 
     def _hear(self, message: FromWorker, now: float) -> list[Action]:
         if isinstance(message, Beat):

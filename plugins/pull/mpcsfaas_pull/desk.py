@@ -20,9 +20,10 @@ class Reply:
 
 
 class Parked(NamedTuple):
-    """A `fetch` that waits for attempts, at most until a moment."""
+    """A `fetch` that waits for so many attempts, at most until a moment."""
 
     source: Source
+    want: int
     until: float
 
 
