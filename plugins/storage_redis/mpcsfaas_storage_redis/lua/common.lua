@@ -40,24 +40,26 @@ end
 
 -- Changes of sorted sets are collected, and made by one command for each set.
 local additions, removals, queues = {}, {}, {}
+local sequence -- the last place in the feed that was given, once it is known
 
-local function append(lists, key, ...)
+local function list_of(lists, key)
   local list = lists[key]
   if not list then
     list = {}
     lists[key] = list
   end
-  for _, value in ipairs({ ... }) do
-    list[#list + 1] = value
-  end
+  return list
 end
 
 local function add(key, score, member)
-  append(additions, key, score, member)
+  local list = list_of(additions, key)
+  local last = #list
+  list[last + 1], list[last + 2] = score, member
 end
 
 local function remove(key, member)
-  append(removals, key, member)
+  local list = list_of(removals, key)
+  list[#list + 1] = member
 end
 
 local function call_for_each(command, lists)
@@ -73,6 +75,9 @@ local function flush()
   call_for_each('ZADD', additions)
   for name in pairs(queues) do
     redis.call('SADD', prefix .. 'queues', name)
+  end
+  if sequence then
+    redis.call('SET', prefix .. 'sequence', string.format('%.0f', sequence))
   end
   additions, removals, queues = {}, {}, {}
 end
@@ -184,7 +189,8 @@ end
 
 -- Reaches a terminal state, and a place in the feed. Saving the state is left to the caller.
 local function finish_task(id, state, head, to)
-  local sequence, group = redis.call('INCR', prefix .. 'sequence'), head[OPTIONS].group
+  local group = head[OPTIONS].group
+  sequence = (sequence or tonumber(redis.call('GET', prefix .. 'sequence')) or 0) + 1
   state[STATE], state[FINISHED_AT], state[SEQUENCE] = to, now, sequence
   local entry = string.format('%.0f-0', sequence)
   if group then

@@ -2,14 +2,14 @@
 -- value, failure and logs (the last three may be empty). Gives 1 for each that was applied, 0 for each that was fenced.
 local applied, work, ended = {}, {}, {}
 
-local function keep_record(id, state, record, logs)
+local function save(id, state, record, logs, ...)
   local key = task_key(id)
   if state[ATTEMPT] > 1 then
     local history = redis.call('HGET', key, 'history')
     record = history and history .. ',' .. record or record
     redis.call('HDEL', key, 'logs')
   end
-  redis.call('HSET', key, 'state', cmsgpack.pack(state), 'history', record)
+  redis.call('HSET', key, 'state', cmsgpack.pack(state), 'history', record, ...)
   if logs ~= '' then
     redis.call('HSET', key, 'logs', logs)
   end
@@ -26,33 +26,33 @@ local function requeue(id, state, head, budget, ready_at)
   work[#work + 1] = id
 end
 
-local function finish(id, state, head, to, value, failure)
-  finish_task(id, state, head, to)
-  if value ~= '' then
-    redis.call('HSET', task_key(id), 'value', value)
+local function apply(id, state, head, to, budget, ready_at, record, value, failure, logs)
+  state[HOLDER] = ''
+  remove('leases', id)
+  remove('state:RUNNING', id)
+  if to == 'QUEUED' then
+    requeue(id, state, head, budget, tonumber(ready_at))
+    save(id, state, record, logs)
+  else
+    finish_task(id, state, head, to)
+    ended[#ended + 1] = id
+    if failure == '' then
+      save(id, state, record, logs, 'value', value)
+    else
+      save(id, state, record, logs, 'value', value, 'failure', failure)
+    end
   end
-  if failure ~= '' then
-    redis.call('HSET', task_key(id), 'failure', failure)
-  end
-  ended[#ended + 1] = id
 end
 
 pass_when_full()
 for index = 2, #ARGV, 9 do
-  local id, number, to = ARGV[index], tonumber(ARGV[index + 1]), ARGV[index + 2]
+  local id, number = ARGV[index], tonumber(ARGV[index + 1])
   local state, head = load_task(id)
-  local is_held = state and state[STATE] == 'RUNNING' and state[ATTEMPT] == number
-  applied[#applied + 1] = is_held and 1 or 0
-  if is_held then
-    state[HOLDER] = ''
-    remove('leases', id)
-    remove('state:RUNNING', id)
-    if to == 'QUEUED' then
-      requeue(id, state, head, ARGV[index + 3], tonumber(ARGV[index + 4]))
-    else
-      finish(id, state, head, to, ARGV[index + 6], ARGV[index + 7])
-    end
-    keep_record(id, state, ARGV[index + 5], ARGV[index + 8])
+  if state and state[STATE] == 'RUNNING' and state[ATTEMPT] == number then
+    apply(id, state, head, unpack(ARGV, index + 2, index + 8))
+    applied[#applied + 1] = 1
+  else
+    applied[#applied + 1] = 0
   end
 end
 flush()
