@@ -172,9 +172,13 @@ class SchedulerMachine(RuleBasedStateMachine):
 
     @initialize(first=labels, second=labels)
     def two_workers(self, first: tuple[str, ...], second: tuple[str, ...]) -> None:
+        """Two workers have something to do, and room for more."""
         for worker, own_labels in zip(WORKERS, [first, second], strict=False):
             self.held[worker.encode()] = set()
-            self.say(Hello(worker, "host", 1, 2, 3, own_labels))
+            self.say(Hello(worker, "host", 1, 2, 4, own_labels))
+        taken = [assignment(next(self.numbers), demanded) for demanded in [first, first, second, second]]
+        self.live |= {one.attempt.key: one for one in taken}
+        self.do(self.scheduler.dispatch(taken, self.now))
 
     @precondition(lambda self: self.questions)
     @rule(data=st.data())
@@ -220,8 +224,16 @@ class SchedulerMachine(RuleBasedStateMachine):
     # What the dispatcher does
 
     @precondition(lambda self: self.scheduler.capacity())
-    @rule(data=st.data(), late=st.booleans())
-    def dispatch(self, data: st.DataObject, late: bool) -> None:
+    @rule(data=st.data())
+    def dispatch(self, data: st.DataObject) -> None:
+        self.take_over(data, late=False)
+
+    @precondition(lambda self: self.scheduler.capacity())
+    @rule(data=st.data())
+    def dispatch_late(self, data: st.DataObject) -> None:
+        self.take_over(data, late=True)
+
+    def take_over(self, data: st.DataObject, late: bool) -> None:
         """Take over as many as are wanted; if late, after the workers' room has changed."""
         room = self.scheduler.capacity()
         demanded = data.draw(st.sampled_from(self.scheduler.labels()))
