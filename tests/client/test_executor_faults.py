@@ -113,7 +113,7 @@ def test_a_function_that_was_forgotten_is_sent_again(gateway: FakeGateway, execu
 def test_tasks_that_the_gateway_lost_do_not_hang(gateway: FakeGateway, executor: Executor) -> None:
     gateway.held = True
     lost, expired, kept = (executor.submit(pow, 2, number) for number in range(3))
-    wait_until(lambda: kept.accepted, what="being accepted")
+    wait_until(lambda: kept.accepted and gateway.streams, what="being accepted, and followed")
     gateway.forget_task(lost.task_id)
     gateway.tasks[expired.task_id]["expired"] = True
     gateway.cut_streams()
@@ -122,6 +122,16 @@ def test_tasks_that_the_gateway_lost_do_not_hang(gateway: FakeGateway, executor:
     assert not kept.done()
     gateway.release()
     assert kept.result(30) == 4
+
+
+def test_nor_do_they_if_the_stream_had_not_begun(gateway: FakeGateway, executor: Executor) -> None:
+    gateway.held = True
+    gateway.fault = Fails("/stream", -1, 503, "not now")
+    lost = executor.submit(pow, 2, 5)
+    wait_until(lambda: lost.accepted and gateway.count("/stream"), what="being accepted, and a try to follow")
+    gateway.forget_task(lost.task_id)
+    gateway.fault = None
+    assert isinstance(lost.exception(30), errors.NotFound)
 
 
 @pytest.mark.parametrize(("status", "expected"), [(422, errors.RequestRefused), (413, errors.PayloadTooLarge)])
@@ -182,7 +192,7 @@ def test_what_waits_behind_a_batch_is_given_up_with_it(gateway: FakeGateway) -> 
     gateway.fault = refuse
     with Client(gateway.url, timeout=1.5) as client, Executor(client) as executor:
         pending = [executor.submit(abs, 0)]
-        wait_until(lambda: "POST /v1/tasks:batch" in gateway.requests, what="the first batch")
+        wait_until(lambda: gateway.count(":batch"), what="the first batch")
         pending += [executor.submit(abs, number) for number in range(MAX_BATCH_ITEMS)]
         all_submitted.set()
         for future in pending:

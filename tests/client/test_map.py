@@ -5,6 +5,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -162,8 +163,16 @@ def test_lost_tasks_do_not_hang(gateway: FakeGateway, fake_client: Client) -> No
     results = fake_client.map(abs, [1, 2], errors="return")
     first, _ = list(gateway.tasks)
     gateway.forget_task(first)
-    threading.Timer(0.2, gateway.cut_streams).start()
-    threading.Timer(0.4, gateway.release).start()
-    lost, kept = results
+
+    def interfere() -> None:
+        wait_until(lambda: gateway.streams, what="the stream")
+        gateway.cut_streams()
+        wait_until(lambda: len(gateway.streams) == 2, what="the second stream")
+        gateway.release()
+
+    with ThreadPoolExecutor(1) as pool:
+        interference = pool.submit(interfere)
+        lost, kept = results
+        interference.result()
     assert isinstance(lost, errors.NotFound)
     assert kept == 2

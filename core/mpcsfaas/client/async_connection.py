@@ -75,7 +75,7 @@ class AsyncResultStream:
     """The asyncio twin of `ResultStream`; to stop it, close the iterator."""
 
     def __init__(self, connection: AsyncConnection, follower: Follower) -> None:
-        self.connects = 0
+        self.interruptions = 0
         self._connection = connection
         self._follower = follower
 
@@ -86,6 +86,7 @@ class AsyncResultStream:
                 async for items in self._read():
                     yield items
             except GatewayUnavailable as error:
+                self.interruptions += 1
                 self._follower.lost(error)
 
     async def _read(self) -> AsyncIterator[list[ResultItem]]:
@@ -96,7 +97,6 @@ class AsyncResultStream:
         try:
             async with self._connection.http.stream(**http_arguments(request, 0.0)) as response:
                 self._follower.opened(head_of(response, b"" if response.is_success else await response.aread()))
-                self.connects += 1
                 yield []
                 async for data in response.aiter_raw():
                     yield self._follower.received(data)

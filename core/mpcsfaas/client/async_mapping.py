@@ -18,7 +18,7 @@ async def map_async(connection: AsyncConnection, plan: MapPlan, progress: bool |
     try:
         async with aclosing(stream.turns()) as turns:
             with ProgressBar(plan.total, progress) as bar:
-                known_connects = 1
+                known_interruptions = 0
                 while not plan.finished:
                     while batch := plan.next_batch():
                         plan.answered(batch, await connection.perform(operations.submit_many(plan.session, batch)))
@@ -27,8 +27,8 @@ async def map_async(connection: AsyncConnection, plan: MapPlan, progress: bool |
                         yield value
                     if plan.waiting:
                         plan.received(await anext(turns))
-                    if stream.connects > known_connects:
-                        known_connects = stream.connects
+                    if stream.interruptions > known_interruptions:
+                        known_interruptions = stream.interruptions
                         lost = await connection.perform(operations.lost_tasks(plan.session, plan.group, plan.waiting))
                         for task_id, error in lost.items():
                             plan.ended(task_id, Outcome(error=error))

@@ -78,11 +78,12 @@ class Connection:
 class ResultStream:
     """The results of a group as they come; that ends only by `stop` or an error.
 
-    Each turn gives the results that are new, maybe none. `connects` counts the connections made so far.
+    Each turn gives the results that are new, maybe none; there is one right after each connection was made.
+    `interruptions` counts how often that failed or broke.
     """
 
     def __init__(self, connection: Connection, follower: Follower) -> None:
-        self.connects = 0
+        self.interruptions = 0
         self._connection = connection
         self._follower = follower
         self._socket: socket.socket | None = None
@@ -94,6 +95,7 @@ class ResultStream:
             try:
                 yield from self._read()
             except GatewayUnavailable as error:
+                self.interruptions += 1
                 if not self._stopping.is_set():
                     self._follower.lost(error)
 
@@ -106,7 +108,6 @@ class ResultStream:
             with self._connection.http.stream(**http_arguments(request, 0.0)) as response:
                 self._follower.opened(head_of(response, b"" if response.is_success else response.read()))
                 self._socket = response.extensions["network_stream"].get_extra_info("socket")
-                self.connects += 1
                 yield []
                 if self._stopping.is_set():
                     return

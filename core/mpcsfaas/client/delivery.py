@@ -228,12 +228,12 @@ class Delivery:
 
     def _receive_until_trouble(self) -> None:
         """Follow the stream. When it cannot be had for too long, all who wait for it are told."""
-        connects = 1
+        interruptions = 0
         try:
             for items in self._stream.turns():
                 self._received(items)
-                if self._stream.connects > connects:
-                    connects = self._stream.connects
+                if self._stream.interruptions > interruptions:
+                    interruptions = self._stream.interruptions
                     self._end_lost()
         except GatewayUnavailable as error:
             self._end_all(self._given_up(error))

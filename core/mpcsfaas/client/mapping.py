@@ -112,7 +112,7 @@ def _deliver_blocking(connection: Connection, plan: MapPlan, progress: bool | No
     stream = ResultStream(connection, Follower(plan.group, plan.session.timeout))
     try:
         with ProgressBar(plan.total, progress) as bar, closing(stream.turns()) as turns:
-            known_connects = 1
+            known_interruptions = 0
             while not plan.finished:
                 while _submit_blocking(connection, plan):
                     pass
@@ -121,8 +121,8 @@ def _deliver_blocking(connection: Connection, plan: MapPlan, progress: bool | No
                     yield value
                 if plan.waiting:
                     plan.received(next(turns))
-                if stream.connects > known_connects:
-                    known_connects = stream.connects
+                if stream.interruptions > known_interruptions:
+                    known_interruptions = stream.interruptions
                     lost = connection.perform(operations.lost_tasks(plan.session, plan.group, plan.waiting))
                     for task_id, error in lost.items():
                         plan.ended(task_id, Outcome(error=error))

@@ -68,6 +68,10 @@ class FakeGateway:
         self._thread.join(10)
         self._socket.close()
 
+    def count(self, path: str) -> int:
+        """How many requests there were to paths that end with `path`."""
+        return sum(request.endswith(path) for request in self.requests)
+
     def cut_streams(self) -> None:
         """End all streams that are open."""
         self._generation += 1
@@ -204,11 +208,11 @@ class FakeGateway:
 
     async def _stream(self, request: Request) -> Response:
         after = int(request.query_params["after"])
+        frames = self._frames(request.path_params["group"], after, self._generation)
         self.streams.append(after)
-        return StreamingResponse(self._frames(request.path_params["group"], after), media_type=MSGPACK)
+        return StreamingResponse(frames, media_type=MSGPACK)
 
-    async def _frames(self, group: str, after: int) -> AsyncIterator[bytes]:
-        generation = self._generation
+    async def _frames(self, group: str, after: int, generation: int) -> AsyncIterator[bytes]:
         yield frame([])
         while generation == self._generation:
             self._changed.clear()
