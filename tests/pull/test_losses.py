@@ -1,0 +1,112 @@
+"""A proxy that swallows one answer: it costs one timeout, nothing is lost, and nothing is begun twice."""
+
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import zmq
+
+from mpcsfaas.client import Client
+from mpcsfaas.errors import InvalidFrame
+from mpcsfaas.testing.platform import PlatformProcess, wait_until
+from mpcsfaas.wire import FromDispatcher, Jobs, Settled, Welcome, decode_from_dispatcher
+
+PlatformAt = Callable[[str], PlatformProcess]
+StartWorker = Callable[..., "subprocess.Popen[bytes]"]
+
+
+class Proxy:
+    """Passes requests and answers on, except the first answer that `swallows` says so of."""
+
+    def __init__(self, dispatcher: str, swallows: Callable[[FromDispatcher], bool]) -> None:
+        self.swallowed = threading.Event()
+        self._swallows = swallows
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._workers = self._context.socket(zmq.ROUTER)
+        self._workers.linger = 0
+        port = self._workers.bind_to_random_port("tcp://127.0.0.1")
+        self.url = f"tcp://127.0.0.1:{port}"
+        self._dispatcher = self._context.socket(zmq.DEALER)
+        self._dispatcher.linger = 0
+        self._dispatcher.connect(dispatcher)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._workers.close()
+        self._dispatcher.close()
+        self._context.term()
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._workers, zmq.POLLIN)
+        poller.register(self._dispatcher, zmq.POLLIN)
+        while not self._ended.is_set():
+            ready = dict(poller.poll(50))
+            if self._workers in ready:
+                self._dispatcher.send_multipart(self._workers.recv_multipart())
+            if self._dispatcher in ready:
+                self._pass_on(self._dispatcher.recv_multipart())
+
+    def _pass_on(self, answer: list[bytes]) -> None:
+        frames = answer[answer.index(b"") + 1 :]
+        if not self.swallowed.is_set() and any(self._swallows(message) for message in _messages(frames)):
+            self.swallowed.set()
+        else:
+            self._workers.send_multipart(answer)
+
+
+def _messages(frames: list[bytes]) -> Iterator[FromDispatcher]:
+    for frame in frames:
+        try:
+            yield decode_from_dispatcher(frame)
+        except InvalidFrame:
+            continue
+
+
+@contextmanager
+def proxied(dispatcher: str, swallows: Callable[[FromDispatcher], bool]) -> Iterator[Proxy]:
+    proxy = Proxy(dispatcher, swallows)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
+
+
+LOSSES: dict[str, Callable[[FromDispatcher], bool]] = {
+    "attempts": lambda message: isinstance(message, Jobs) and bool(message.jobs),
+    "no attempts": lambda message: isinstance(message, Jobs) and not message.jobs,
+    "receipts": lambda message: isinstance(message, Settled) and bool(message.keys),
+    "welcome": lambda message: isinstance(message, Welcome),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_an_answer_that_is_lost_costs_one_timeout(
+    loss: str, tcp_url: str, platform_at: PlatformAt, tmp_path: Path, start_worker: StartWorker
+) -> None:
+    path = str(tmp_path / "ledger")
+
+    def write(number: int) -> int:
+        import os
+
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(descriptor, f"{number}\n".encode())
+        os.close(descriptor)
+        return number
+
+    with platform_at(tcp_url) as platform, Client(platform.url) as client, proxied(tcp_url, LOSSES[loss]) as proxy:
+        start_worker(2, proxy.url)
+        tasks = client.submit_many(write, [(number,) for number in range(40)])
+        assert [task.result(timeout=60) for task in tasks] == list(range(40))
+        wait_until(proxy.swallowed.is_set, 20, f"{loss} being lost")
+        assert client.run(abs, -1) == 1
+        assert [record.attempt for record in map(client.task, tasks)] == [1] * 40
+    assert Counter(Path(path).read_text().split()) == {str(number): 1 for number in range(40)}
