@@ -1,0 +1,100 @@
+"""All keys are in one slot of a cluster, no script looks at all of them, and none is left behind."""
+
+import asyncio
+import re
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import redis
+
+from mpcsfaas.model import Task, TaskOptions, new_task_id
+from mpcsfaas.testing.redis_server import RedisServer
+from mpcsfaas.testing.storage_cases.world import complete, make_function, requeue
+from mpcsfaas_storage_redis import RedisStorage
+from mpcsfaas_storage_redis.scripts import load, names
+
+Opened = Callable[..., AbstractAsyncContextManager[RedisStorage]]
+
+BOUNDED = {
+    *("GET", "SET", "SETNX", "INCR", "INCRBY", "DEL", "EXISTS", "EXPIRE", "TIME", "PUBLISH"),
+    *("HGET", "HMGET", "HSET", "HDEL", "SADD", "SREM", "SPOP", "XADD", "XDEL", "XLEN"),
+    *("ZADD", "ZREM", "ZCARD", "ZSCORE", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGEBYSCORE"),
+    "SMEMBERS",  # Of `queues` alone: one member for each set of labels that waits.
+}
+OPTIONS = [
+    TaskOptions(),
+    TaskOptions(priority=3, group="group", labels=("b", "a"), idempotency_key="key", ttl=0),
+    TaskOptions(delay=0.01, deadline=5, ttl=0),
+]
+
+
+async def live(storage: RedisStorage) -> None:
+    """Everything that can happen to tasks."""
+    function_id = make_function("work").id
+    tasks = [Task(new_task_id(), function_id, b"x", "dill", time.time(), options) for options in OPTIONS * 2]
+    await storage.enqueue(tasks)
+    await asyncio.sleep(0.02)
+    attempts = await storage.claim("dispatcher", 10, 60, [frozenset({"a", "b"})])
+    await storage.finish([requeue(attempts[0], time.time() + 60), *map(complete, attempts[1:3])])
+    await storage.renew("dispatcher", [attempt.key for attempt in attempts], 60)
+    await storage.cancel([tasks[-1].id, tasks[0].id])
+
+
+def slot(key: bytes) -> int:
+    """The slot of a key: CRC16 (XMODEM) of its tag."""
+    tag = re.match(rb"[^{]*\{([^}]+)\}", key)
+    crc = 0
+    for byte in tag.group(1) if tag else key:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1) ^ 0x1021 if crc & 0x8000 else crc << 1
+    return crc & 0x3FFF
+
+
+def test_every_key_is_in_one_slot_also_in_a_cluster(tmp_path: Path, opened: Opened) -> None:
+    with RedisServer(tmp_path, arguments=["--cluster-enabled", "yes"]) as server:
+        server.command("CLUSTER", "ADDSLOTS", *map(str, range(16384)))
+        deadline = time.monotonic() + 20
+        while b"cluster_state:ok" not in server.command("CLUSTER", "INFO"):
+            assert time.monotonic() < deadline, "the cluster does not serve"
+            time.sleep(0.01)
+        asyncio.run(_live_in(opened, server.url))
+        with redis.Redis(port=server.port) as client:
+            keys = client.keys("*")
+        assert len(keys) > 15
+        assert {slot(key) for key in keys} == {slot(b"{mpcsfaas}:")}
+        assert server.command("CLUSTER", "KEYSLOT", "{mpcsfaas}:") == b":%d\r\n" % slot(b"{mpcsfaas}:")
+
+
+async def _live_in(opened: Opened, url: str) -> None:
+    async with opened(url, prefix="mpcsfaas") as storage:
+        await live(storage)
+
+
+def test_no_script_looks_at_all_keys() -> None:
+    for name in names():
+        used = set(re.findall(r"redis\.p?call\('([A-Z]+)'", load(name).text))
+        assert used <= BOUNDED, f"{name}.lua uses {used - BOUNDED}"
+        assert load(name).text.count("SMEMBERS") <= 1
+
+
+def test_a_forgotten_task_leaves_no_key(server: RedisServer, opened: Opened) -> None:
+    async def run() -> None:
+        async with opened(server.url, prefix="tidy") as storage:
+            task = Task(new_task_id(), make_function("work").id, b"x", "dill", time.time(), OPTIONS[1])
+            await storage.enqueue([task])
+            (attempt,) = await storage.claim("dispatcher", 1, 60, [frozenset({"a", "b"})])
+            await storage.finish([complete(attempt, stdout="printed")])
+            assert await storage.expire() == 1
+            assert await storage.expire() == 0
+            assert await storage.get_tasks([task.id]) == [None]
+            assert await storage.claim("dispatcher", 1, 60, [frozenset({"a", "b"})]) == []
+
+    asyncio.run(run())
+    with redis.Redis(port=server.port) as client:
+        left = {key.removeprefix(b"{tidy}:").decode() for key in client.keys("{tidy}:*")}
+        assert client.xlen("{tidy}:feed") == 0
+    function_id = make_function("work").id
+    assert left == {"schema", "functions", f"function:{function_id}", "position", "sequence", "work", "feed"}
