@@ -15,6 +15,7 @@ from mpcsfaas.scheduling.floor import Floor
 from mpcsfaas.scheduling.ranking import Policy
 from mpcsfaas.scheduling.session import Entry, Session
 from mpcsfaas.wire import (
+    MAX_FRAME,
     VERSION,
     Beat,
     Fetch,
@@ -34,6 +35,9 @@ from mpcsfaas.wire import (
 
 PATIENCE_SECONDS = 5.0
 """How long an attempt waits in the backlog when there is no worker with its labels."""
+
+ENVELOPE_BYTES = 8192
+"""Room in a frame for what is not a payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,11 @@ class Scheduler:
     # What the dispatcher does
 
     def dispatch(self, assignments: Sequence[Assignment], now: float) -> list[Action]:
-        """Take over attempts."""
-        self._queue(assignments, now)
+        """Take over attempts. One that no frame can hold fails, whoever would run it."""
+        oversized = [assignment for assignment in assignments if _size(assignment) > MAX_FRAME]
+        if oversized:
+            self._actions.append(Report([_oversized(assignment) for assignment in oversized]))
+        self._queue((assignment for assignment in assignments if _size(assignment) <= MAX_FRAME), now)
         self._place(now)
         return self._take_actions()
 
@@ -374,3 +381,16 @@ def _take_absent(session: Session) -> dict[AttemptKey, Entry]:
     for key, entry in session.attempts.items():
         session.attempts[key] = Entry(entry.assignment, 0)
     return absent
+
+
+def _size(assignment: Assignment) -> int:
+    """Bytes of the larger of the two frames that bring an attempt."""
+    return max(len(assignment.attempt.task.payload), len(assignment.function.payload)) + ENVELOPE_BYTES
+
+
+def _oversized(assignment: Assignment) -> AttemptResult:
+    message = (
+        f"Function or arguments have {_size(assignment)} bytes with their envelope; workers take at most {MAX_FRAME}. "
+        "Pass large data by reference: a path or a URL."
+    )
+    return AttemptResult(*assignment.attempt.key, failure=Failure(FailureKind.INVALID_PAYLOAD, message))

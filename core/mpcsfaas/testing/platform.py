@@ -14,6 +14,8 @@ from typing import Self
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 30.0
+UNKNOWN_FLAGS = {"dispatcher": ("--port",), "worker": ("--storage", "--port")}
+"""Of the flags that are set by default, those that a command does not have."""
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 10.0, what: str = "the condition") -> None:
@@ -28,6 +30,7 @@ def wait_until(condition: Callable[[], object], timeout: float = 10.0, what: str
 class PlatformProcess:
     """`python -m mpcsfaas COMMAND …` with a state folder of its own, ready to serve on `url` inside the `with` block.
 
+    `command` may be a part of the platform: `serve`, `dispatcher`, `worker`; `url` is empty if it has no gateway.
     Its output is in `folder/log`. It runs in a process group of its own, which `kill` takes down as one.
     """
 
@@ -35,12 +38,15 @@ class PlatformProcess:
         self.folder = folder
         self.storage = f"sqlite:///{folder}/tasks.db"
         self.url = ""
-        self._command = [sys.executable, "-m", "mpcsfaas", command, *self._defaults(arguments), *arguments]
+        defaults = self._defaults(command, arguments)
+        self._command = [sys.executable, "-m", "mpcsfaas", command, *defaults, *arguments]
         self._environment = os.environ | {"XDG_STATE_HOME": str(folder), "HOME": str(folder)} | (environment or {})
         self._process: subprocess.Popen[bytes] | None = None
 
-    def _defaults(self, arguments: Sequence[str]) -> list[str]:
-        defaults = {"--port": "0", "--ready-file": str(self._ready_file), "--storage": self.storage}
+    def _defaults(self, command: str, arguments: Sequence[str]) -> list[str]:
+        defaults = {"--ready-file": str(self._ready_file), "--storage": self.storage, "--port": "0"}
+        for flag in UNKNOWN_FLAGS.get(command, ()):
+            del defaults[flag]
         return [word for flag, value in defaults.items() if flag not in arguments for word in (flag, value)]
 
     @property
@@ -69,7 +75,7 @@ class PlatformProcess:
         wait_until(self._is_settled, START_TIMEOUT, f"'{' '.join(self._command)}' being ready")
         if self._process.poll() is not None:
             raise RuntimeError(f"the platform ended with code {self._process.returncode}:\n{self.log}")
-        self.url = json.loads(self._ready_file.read_text())["url"]
+        self.url = json.loads(self._ready_file.read_text())["url"] or ""
         return self
 
     def _is_settled(self) -> bool:

@@ -11,8 +11,9 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from mpcsfaas.interfaces.strategy import Assignment
-from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Function, Task
+from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Failure, FailureKind, Function, Task
 from mpcsfaas.wire import (
+    MAX_FRAME,
     VERSION,
     Beat,
     Cancel,
@@ -39,6 +40,8 @@ HELLO_SECONDS = 1.0
 """Pause between greetings while nobody answers."""
 ASK_SECONDS = 2.0
 """Pause between questions for a function that does not come."""
+ENVELOPE_BYTES = 1024 * 1024
+"""Room in a frame for what is not a result's value or output."""
 NEWS_SECONDS = 0.05
 """Least pause between beats, however often the window changes."""
 
@@ -135,7 +138,7 @@ class AgentState:
         for result in results:
             if result.key in self._running:
                 self._running.discard(result.key)
-                self._outbox.put(result)
+                self._outbox.put(_fitting(result))
 
     def leave(self) -> None:
         """Take no more attempts, and give back those that cannot begin."""
@@ -276,3 +279,12 @@ def _assignment(job: Job, function: Function) -> Assignment:
     """A job as the pool takes it. When it was accepted and claimed is not the worker's business."""
     task = Task(job.task_id, job.function_id, job.payload, job.serializer, 0.0)
     return Assignment(Attempt(task, job.number, 0.0), function, job.timeout)
+
+
+def _fitting(result: AttemptResult) -> AttemptResult:
+    """The result, or why it cannot be handed in."""
+    size = len(result.value) + len(result.stdout) + len(result.stderr) + ENVELOPE_BYTES
+    if size <= MAX_FRAME:
+        return result
+    message = f"The result has {size} bytes with its output and envelope; a dispatcher takes at most {MAX_FRAME}."
+    return replace(result, value=b"", stdout="", stderr="", failure=Failure(FailureKind.RESULT_TOO_LARGE, message))
