@@ -16,7 +16,7 @@ from mpcsfaas.interfaces import Assignment
 from mpcsfaas.model import Attempt, AttemptResult, Function, Task, function_id, new_task_id
 from mpcsfaas.worker.options import PoolOptions
 from mpcsfaas.worker.pool import ProcessPool
-from mpcsfaas_serializers.dill import DillSerializer
+from mpcsfaas_serializers.cloudpickle import CloudpickleSerializer
 
 WORKERS = 2
 PATIENCE = 10.0
@@ -51,12 +51,12 @@ class Contender(ABC):
 
 
 class Ours(Contender):
-    """mpcsfaas."""
+    """mpcsfaas, with the serializer that loky uses, too."""
 
     name = "mpcsfaas"
 
     def __init__(self, fresh: bool = False) -> None:
-        self._serializer = DillSerializer()
+        self._serializer = CloudpickleSerializer()
         self._functions: dict[Work, Function] = {}
         self._loop = uvloop.new_event_loop()
         self._waiting: list[Assignment] = []
@@ -95,12 +95,18 @@ class Ours(Contender):
     def _register(self, work: Work) -> Function:
         work.__module__ = "__main__"
         payload = self._serializer.dumps(work)
-        function = Function(function_id(work.__name__, "dill", payload), work.__name__, payload, "dill", 0.0)
+        function = Function(
+            function_id(work.__name__, self._serializer.name, payload),
+            work.__name__,
+            payload,
+            self._serializer.name,
+            0.0,
+        )
         self._functions[work] = function
         return function
 
     def _assignment(self, function: Function, arguments: tuple[Any, ...], timeout: float | None) -> Assignment:
-        task = Task(new_task_id(), function.id, self._serializer.dumps_call(arguments, {}), "dill", 0.0)
+        task = Task(new_task_id(), function.id, self._serializer.dumps_call(arguments, {}), self._serializer.name, 0.0)
         return Assignment(Attempt(task, 1, 0.0), function, timeout)
 
     def _feed(self) -> None:

@@ -77,7 +77,7 @@ def megabytes(pool: Contender, count: int = 200) -> float:
     return count / (time.perf_counter() - started)
 
 
-def fresh_processes(contender: type[Contender], count: int = 60) -> float:
+def fresh_processes(contender: type[Contender], count: int = 20) -> float:
     """No-op tasks per second when each gets a process of its own."""
     pool = contender(fresh=True)
     pool.run(noop, [()] * 4)
@@ -215,7 +215,7 @@ def _run_case(trouble: str, contender: str) -> None:
 
 def machine() -> dict[str, str]:
     """What it ran on, and with which versions."""
-    versions = {name: version(name) for name in ("mpcsfaas", "loky", "pebble", "dill", "uvloop")}
+    versions = {name: version(name) for name in ("mpcsfaas", "loky", "pebble", "cloudpickle", "uvloop")}
     return {"cpus": str(os.cpu_count()), "python": platform.python_version(), "kernel": platform.release(), **versions}
 
 

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 DEAD = "ZX"
 """States of what is a process in name only."""
+STAT_SIZE = 1024
+"""Bytes that hold a process's line, and more."""
 ROUNDS = 50
 """How often a tree is searched for newcomers before giving up on one that grows faster than it is killed."""
 
@@ -100,8 +102,13 @@ def _below(ancestor: int, children: Mapping[int, Iterable[Process]]) -> Iterator
 
 def _read(pid: int) -> Process | None:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b") ")[2].split(maxsplit=3)
+        file = os.open(f"/proc/{pid}/stat", os.O_RDONLY)  # thrice as fast as `open`, and there may be hundreds
     except OSError:
         return None
+    try:
+        fields = os.read(file, STAT_SIZE).rpartition(b") ")[2].split(maxsplit=3)
+    except OSError:
+        return None
+    finally:
+        os.close(file)
     return Process(pid, fields[0].decode(), int(fields[1]), int(fields[2]))
