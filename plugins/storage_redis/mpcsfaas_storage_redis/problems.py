@@ -1,12 +1,20 @@
 """What Redis' errors mean to the one who runs the platform."""
 
+import re
+
 from redis.exceptions import (
     AuthenticationError,
     AuthenticationWrongNumberOfArgsError,
     AuthorizationError,
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
     NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
     RedisError,
-    ResponseError,
+    TryAgainError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -28,7 +36,18 @@ PASSING = {
     "UNKILLABLE": "the server runs somebody's long script; try again",
     "max": "the server has as many clients as it allows; raise its maxclients",
 }
-"""By the first word of the server's answer."""
+"""By the first word of the server's answer, which stands after a hyphen if it was given to a script."""
+
+WORDS = {
+    OutOfMemoryError: "OOM",
+    ReadOnlyError: "READONLY",
+    BusyLoadingError: "LOADING",
+    MasterDownError: "MASTERDOWN",
+    ClusterDownError: "CLUSTERDOWN",
+    TryAgainError: "TRYAGAIN",
+    MovedError: "MOVED",
+}
+"""The words that redis-py makes classes of, and leaves out of the text."""
 
 NOT_ALLOWED = (AuthenticationError, AuthenticationWrongNumberOfArgsError, AuthorizationError, NoPermissionError)
 
@@ -37,19 +56,28 @@ def explain(error: BaseException, name: str) -> MpcsfaasError:
     """The platform's own error to raise instead."""
     if isinstance(error, MpcsfaasError):
         return type(error)(*error.args)
-    text = str(error)
-    for word, advice in PASSING.items():
-        if word in text.split(maxsplit=1)[:1] or f"-{word} " in text:
-            return StorageUnavailable(f"{name}: {advice} ({text})")
-    if isinstance(error, NOT_ALLOWED) or text.startswith(("NOAUTH", "WRONGPASS", "NOPERM")):
+    word, text = _word(error), str(error)
+    if word in PASSING:
+        return StorageUnavailable(f"{name}: {PASSING[word]} ({text})")
+    if isinstance(error, NOT_ALLOWED) or word in ("NOAUTH", "WRONGPASS", "NOPERM"):
         return SettingsError(f"{name} does not let us in: {text}; correct user and password, or the user's ACL")
     if isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError)):
         return StorageUnavailable(f"{name} cannot be reached: {text}; start it, or wait until it is back")
-    if isinstance(error, (RedisError, ResponseError)):
+    if isinstance(error, RedisError):
         return StorageError(f"{name} refused: {text}; look at the server's version and log")
     return StorageError(f"{name} failed: {type(error).__name__}: {text}")
 
 
 def is_of_replica(error: Exception) -> bool:
     """True if the server is no primary (any more), so that another one must be looked for."""
-    return str(error).startswith(("READONLY", "MASTERDOWN"))
+    return _word(error) in ("READONLY", "MASTERDOWN")
+
+
+def _word(error: BaseException) -> str:
+    """What kind of answer it is."""
+    for kind, word in WORDS.items():
+        if isinstance(error, kind):
+            return word
+    text = str(error)
+    in_script = re.search(r": -([A-Z]+) ", text)
+    return in_script.group(1) if in_script else text.partition(" ")[0]
