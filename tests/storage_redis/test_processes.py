@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
-from mpcsfaas.model import State, Task, new_task_id
+from mpcsfaas.model import Attempt, AttemptKey, Budget, State, Task, new_task_id
 from mpcsfaas.testing.redis_server import RedisServer
-from mpcsfaas.testing.storage_cases.world import make_function
+from mpcsfaas.testing.storage_cases.world import make_function, requeue
 from mpcsfaas_storage_redis import RedisStorage
 
 Opened = Callable[..., AbstractAsyncContextManager[RedisStorage]]
@@ -34,6 +34,52 @@ async def drain(url, name):
 
 asyncio.run(drain(*sys.argv[1:]))
 """
+
+CLAIMANT = """
+import asyncio, sys
+from mpcsfaas_storage_redis import RedisOptions, RedisStorage
+
+async def hold(url):
+    storage = RedisStorage(url, RedisOptions(prefix="bereft"))
+    await storage.open()
+    print(len(await storage.claim("dies", 5, 0.5)), flush=True)
+    await asyncio.sleep(600)
+
+asyncio.run(hold(sys.argv[1]))
+"""
+
+
+def test_a_dispatcher_takes_over_from_one_that_was_killed(server: RedisServer, opened: Opened) -> None:
+    function_id = make_function("work").id
+    tasks = [Task(new_task_id(), function_id, b"x", "dill", time.time()) for _ in range(5)]
+
+    async def run() -> None:
+        async with opened(server.url, prefix="bereft") as storage, asyncio.timeout(30):
+            await storage.enqueue(tasks)
+            await asyncio.to_thread(claim_and_die, server.url)
+            taken: list[Attempt] = []
+            while len(taken) < len(tasks):
+                await storage.wait_for_work("heir", 0.02)
+                taken += await storage.claim_lapsed("heir", 10, 60)
+            assert sorted(attempt.key for attempt in taken) == sorted(AttemptKey(task.id, 1) for task in tasks)
+            assert await storage.renew("dies", [attempt.key for attempt in taken], 60) == [a.key for a in taken]
+            assert all(await storage.finish([requeue(attempt, budget=Budget.REDELIVERY) for attempt in taken]))
+            again = await storage.claim("heir", 10, 60)
+            assert [(attempt.task.id, attempt.number, attempt.losses) for attempt in again] == [
+                (task.id, 2, 1) for task in tasks
+            ]
+
+    asyncio.run(run())
+
+
+def claim_and_die(url: str) -> None:
+    """A process that claims five tasks, and is killed."""
+    command = [sys.executable, "-c", CLAIMANT, url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        claimed = process.stdout.readline()
+        process.kill()
+    assert claimed == b"5\n"
 
 
 def test_two_processes_share_all_tasks(server: RedisServer, opened: Opened) -> None:
