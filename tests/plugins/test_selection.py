@@ -101,7 +101,7 @@ def test_a_named_plugin_replaces_the_default_of_its_kind(installed: Distribution
     plugins = Plugins.select(["patient", "patient"])
 
     assert plugins.detector().interval == 1.0
-    assert plugins.plugin(Kind.STRATEGY).name == "local"
+    assert plugins.plugin(Kind.STRATEGY).name == "push", "a detector without a strategy watches connecting workers"
 
 
 def test_two_of_a_kind_that_excludes_a_second_are_both_named(installed: Distributions) -> None:
