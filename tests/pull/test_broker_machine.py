@@ -395,7 +395,7 @@ BROKEN = [Generous, Pushy, Repetitive, Greedy, Hasty, Silent, Hoarder]
 def test_a_broken_broker_is_caught(broken: type[Broker]) -> None:
     machine = type("Machine", (BrokerMachine,), {"make": broken})
     chosen = settings(
-        max_examples=200, stateful_step_count=60, deadline=None, database=None, derandomize=True,
+        max_examples=2000, stateful_step_count=60, deadline=None, database=None, derandomize=True,
         phases=[Phase.generate], suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
     )  # fmt: skip
     with pytest.raises((AssertionError, KeyError)):
