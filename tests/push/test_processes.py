@@ -66,6 +66,7 @@ def test_dispatcher_and_gateway_may_be_apart(tcp_url: str, tmp_path: Path, start
         start_worker(1, tcp_url, "--labels", "gpu,big")
         with Client(gateway.url) as client:
             assert client.with_options(labels=["gpu"]).run(abs, -1) == 1
+            wait_until(lambda: client.workers()[0].workers, 10, "the worker being listed")
             [worker] = client.workers()[0].workers
             assert (worker.slots, worker.labels) == (1, ["gpu", "big"])
 

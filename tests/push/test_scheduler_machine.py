@@ -39,7 +39,7 @@ from mpcsfaas.wire import (
 )
 from mpcsfaas_heartbeat.heartbeat import HeartbeatDetector, HeartbeatOptions
 
-QUICK = settings(max_examples=200, stateful_step_count=30, deadline=None, derandomize=True, phases=[Phase.generate])
+QUICK = settings(max_examples=2000, stateful_step_count=30, deadline=None, derandomize=True, phases=[Phase.generate])
 PHASES = [Phase.reuse, Phase.generate, Phase.shrink]
 WORKERS = ["w0", "w1", "w2", "w3"]
 LABELS = [(), ("gpu",), ("gpu", "big")]

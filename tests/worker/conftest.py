@@ -109,6 +109,10 @@ class PoolDriver:
         assert result.failure is None, result.failure
         return SERIALIZERS[options.get("serializer", "dill")].loads(result.value)
 
+    def processes(self) -> list[psutil.Process]:
+        """What is below the fork servers of all pools here: their children, and whatever tasks have started."""
+        return [process for server in fork_servers() for process in server.children(recursive=True)]
+
     def works(self) -> bool:
         """Every slot still runs tasks."""
         return all(result.failure is None for result in self.run(*(make_assignment(os.getpid) for _ in range(8))))

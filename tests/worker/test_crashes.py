@@ -178,12 +178,12 @@ def bomb() -> None:
 
 def test_a_fork_bomb_is_stopped(start_pool: Callable[..., "PoolDriver"]) -> None:
     pool = start_pool(max_processes=100)
-    before = len(psutil.Process().children(recursive=True))
+    before = len(pool.processes())
     result = pool.call(bomb)
     assert result.failure is not None
     assert result.failure.kind is FailureKind.CRASHED
     assert "max_processes" in result.failure.message
-    pool.wait_until(lambda: len(psutil.Process().children(recursive=True)) == before)
+    pool.wait_until(lambda: len(pool.processes()) == before)
     assert pool.works()
 
 
