@@ -142,8 +142,8 @@ class AgentState:
 
     def leave(self) -> None:
         """Take no more attempts, and give back those that cannot begin."""
-        self.leaving = True
-        self._news = True
+        self.leaving = self._news = True
+        self._window = 0
         for key in self._waiting:
             self._outbox.give_back(key)
         self._waiting.clear()
