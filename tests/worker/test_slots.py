@@ -38,6 +38,8 @@ class SimulatedChild:
     ready: bool = False
     killed: bool = False
     begun: int = 0
+    takes_during_recall: bool = False
+    """Whether it is quicker than the pool once."""
 
     def take(self) -> AttemptKey | None:
         """Take the next message; the key of what thereby begins to run, if anything does."""
@@ -124,9 +126,20 @@ class SlotMachine(RuleBasedStateMachine):
         child.queue.append(send)
 
     def recall(self, slot: int) -> list[Action]:
-        keys = [key_of(send) for send in self.children[slot].queue]
-        self.children[slot].queue.clear()
-        return [*self.read(slot), *self.table.recalled(slot, keys, self.now)]
+        child = self.children[slot]
+        if child.takes_during_recall and len(child.queue) > 1:
+            self.take_another(child)
+        self.table.took_back(slot, [key_of(send) for send in child.queue])
+        child.queue.clear()
+        return [*self.read(slot), *self.table.recalled(slot, self.now)]
+
+    def take_another(self, child: SimulatedChild) -> None:
+        """The child ends what it runs and takes a message from the middle: those before it, the pool had just taken."""
+        if child.running:
+            child.answers.append(AttemptResult(*key_of(child.running)))
+            child.running = None
+        child.queue.rotate(-1)
+        self.begun.update(filter(None, [child.take()]))
 
     def kill(self, slot: int) -> None:
         child = self.children[slot]
@@ -144,7 +157,7 @@ class SlotMachine(RuleBasedStateMachine):
             if isinstance(answer, AttemptResult):
                 actions += self.table.results(slot, [answer], self.now)
             else:
-                actions += self.table.needs_function(slot, self.now)
+                actions += self.table.needs_function(slot, answer, self.now)
         return actions
 
     # What may happen
@@ -203,6 +216,10 @@ class SlotMachine(RuleBasedStateMachine):
     @for_a_child(lambda child: child.answers)
     def pool_reads(self, slot: int, data: st.DataObject) -> None:
         self.act(self.read(slot))
+
+    @for_a_child(lambda child: child.ready)
+    def child_is_about_to_be_quick(self, slot: int, data: st.DataObject) -> None:
+        self.children[slot].takes_during_recall = True
 
     @for_a_child(lambda child: child.functions)
     def child_forgets(self, slot: int, data: st.DataObject) -> None:
@@ -309,6 +326,12 @@ class RunsTwiceWhatIsRecalled(SlotTable):
         returned = [entry for entry in slot.sent if entry.key in keys]
         super()._take_back(slot, keys)
         self._backlog.extend(returned)
+
+
+class TakesTheLatestForRecalled(SlotTable):
+    def took_back(self, index: int, keys: Sequence[AttemptKey]) -> None:
+        sent = self.slots[index].sent
+        super().took_back(index, [entry.key for entry in list(sent)[len(sent) - len(keys) :]])
 
 
 class KillsWithoutRecall(SlotTable):

@@ -22,7 +22,7 @@ class Send(NamedTuple):
 
 
 class Recall(NamedTuple):
-    """Take back what the child has not taken; then handle its results; then call `recalled`."""
+    """Take back what the child has not taken, and call `took_back`; then handle its results; then call `recalled`."""
 
     slot: int
 

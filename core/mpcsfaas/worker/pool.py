@@ -166,8 +166,8 @@ class ProcessPool:
         self._flush(child)
 
     def _recall(self, slot: int) -> list[Action]:
-        keys = self._children[slot].recall()
-        return [*self._receive(slot), *self._table.recalled(slot, keys, time.monotonic())]
+        self._table.took_back(slot, self._children[slot].recall())
+        return [*self._receive(slot), *self._table.recalled(slot, time.monotonic())]
 
     def _spawn(self, slot: int) -> None:
         try:
@@ -232,7 +232,7 @@ class ProcessPool:
         if kind is Done:
             return self._table.results(slot, [message.result for message in messages], now)
         if kind is NeedFunction:
-            return [action for _ in messages for action in self._table.needs_function(slot, now)]
+            return [action for each in messages for action in self._table.needs_function(slot, each.key, now)]
         for message in messages:
             self._children[slot].process = message.process
         if not self._first.done():

@@ -86,18 +86,21 @@ class SlotTable:
             slot.cause = Cause.RECYCLED
         return [Report(settled), *(self._recall(slot) if slot.cause else self._refill(slot, now))]
 
-    def needs_function(self, index: int, now: float) -> list[Action]:
-        """A child passed the oldest entry over, because it does not hold the function."""
+    def needs_function(self, index: int, key: AttemptKey, now: float) -> list[Action]:
+        """A child passed an entry over, because it does not hold the function."""
         slot = self.slots[index]
         slot.running_since = now
-        self._take_back(slot, [entry.key for entry in list(slot.sent)[:1]])
+        self._take_back(slot, [key])
         return list(self._refill(slot, now))
 
-    def recalled(self, index: int, keys: Sequence[AttemptKey], now: float) -> list[Action]:
-        """`Recall` was carried out and brought back `keys`."""
+    def took_back(self, index: int, keys: Sequence[AttemptKey]) -> None:
+        """`Recall` brought back `keys`; not always the latest, for the child may have taken one meanwhile."""
+        self._take_back(self.slots[index], keys)
+
+    def recalled(self, index: int, now: float) -> list[Action]:
+        """`Recall` was carried out."""
         slot = self.slots[index]
         slot.recalling = False
-        self._take_back(slot, keys)
         cause = self._cause_to_kill(slot, now)
         if cause is None:
             return list(self._fill(now))
