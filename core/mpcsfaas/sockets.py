@@ -22,11 +22,15 @@ RECONNECT_MAX_MILLISECONDS = 2000
 
 def check_url(url: str) -> str:
     """The URL. Raises `SettingsError` if workers cannot connect to such a one."""
-    scheme, separator, rest = url.partition("://")
-    has_port = rest.rpartition(":")[2].isdecimal()
-    if not (separator and rest) or scheme not in ("tcp", "ipc") or (scheme == "tcp" and not has_port):
+    scheme, _, rest = url.partition("://")
+    if not rest or scheme not in ("tcp", "ipc") or (scheme == "tcp" and not _has_host_and_port(rest)):
         raise SettingsError(f"{url!r} is no address of a dispatcher. Write tcp://HOST:PORT or ipc://PATH.")
     return url
+
+
+def _has_host_and_port(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    return bool(host) and port.isascii() and port.isdecimal() and len(port) <= 5 and int(port) <= 65535
 
 
 def make_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int) -> "zmq.Socket[bytes]":

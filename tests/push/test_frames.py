@@ -205,7 +205,7 @@ async def test_what_no_frame_can_hold_fails_by_itself(monkeypatch: pytest.Monkey
         assert job.task_id == "small"
 
 
-@pytest.mark.parametrize("url", ["?", "tcp://", "tcp://127.0.0.1", "udp://127.0.0.1:1", "127.0.0.1:5555"])
+@pytest.mark.parametrize("url", ["?", "tcp://", "tcp://127.0.0.1", "udp://h:1", "tcp://:1", "tcp://h:65536", "h:5555"])
 def test_an_address_that_cannot_be_is_refused(url: str) -> None:
     with pytest.raises(SettingsError, match="tcp://HOST:PORT or ipc://PATH"):
         PushStrategy(PushOptions(url=url))
