@@ -103,6 +103,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert set(self.ledger.keys()) == set(self.running) | self.pending
         assert len(self.ledger) == len(self.running) + len(self.pending)
         assert self.ledger.running == len(self.running)
+        assert self.ledger.uncommitted == len(self.pending)
         assert all(transition.to is not State.RUNNING for transition in transitions)
 
 

@@ -86,12 +86,16 @@ class UnreliableStorage(MemoryStorage):
 
     away = False
 
+    commits_only_when: asyncio.Event | None = None
+
     async def claim(self, *arguments: object, **keywords: object) -> list[Attempt]:
         self._check_there()
         return await super().claim(*arguments, **keywords)  # type: ignore[arg-type]
 
     async def finish(self, transitions: Sequence[Transition]) -> list[bool]:
         self._check_there()
+        if self.commits_only_when:
+            await self.commits_only_when.wait()
         return await super().finish(transitions)
 
     async def renew(self, dispatcher_id: str, keys: Sequence[AttemptKey], lease: float) -> list[AttemptKey]:
@@ -183,6 +187,33 @@ def test_tasks_flow_through_within_the_strategys_capacity() -> None:
             assert scene.strategy.most_held == 3
             assert scene.recorder.seen.count((ids[0], State.RUNNING)) == 1
             assert [info.workers[0].id for info in scene.recorder.rosters] == ["w"]
+
+    play(scenario)
+
+
+def test_what_is_not_committed_yet_counts_against_the_credit() -> None:
+    async def scenario() -> None:
+        async with running(slots=3) as scene:
+            disk = scene.storage.commits_only_when = asyncio.Event()
+            ids = await scene.enqueue(20)
+            ended: set[AttemptKey] = set()
+            await scene.until(lambda: len(scene.strategy.held) == 3)
+            for key in list(scene.strategy.held):
+                scene.strategy.finish(key)
+                ended.add(key)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert not scene.strategy.held, "while the commit takes long, nothing more is taken on"
+            assert (await scene.storage.statistics()).running == 3
+            disk.set()
+            await scene.until(lambda: len(scene.strategy.held) == 3)
+            while len(ended) < 20:
+                await scene.until(lambda: scene.strategy.held)
+                key = next(iter(scene.strategy.held))
+                scene.strategy.finish(key)
+                ended.add(key)
+            for task_id in ids:
+                await scene.until_state(task_id, State.COMPLETED)
 
     play(scenario)
 

@@ -26,6 +26,11 @@ class Ledger:
         """How many attempts are with the strategy."""
         return len(self._running)
 
+    @property
+    def uncommitted(self) -> int:
+        """How many attempts have ended without storage knowing."""
+        return len(self._pending)
+
     def is_running(self, key: AttemptKey) -> bool:
         """Whether the attempt is with the strategy, or about to be."""
         return key in self._running

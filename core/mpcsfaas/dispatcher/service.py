@@ -145,9 +145,13 @@ class Dispatcher:
     async def _claim_loop(self) -> None:
         while True:
             self._work.clear()
-            room = 0 if self._draining else min(self._strategy.capacity(), CLAIM_BATCH)
-            if not room or not await self._claim(room):
+            room = 0 if self._draining else min(self._room(), CLAIM_BATCH)
+            if room <= 0 or not await self._claim(room):
                 await self._work.wait()
+
+    def _room(self) -> int:
+        """The strategy's capacity, less what is yet to be committed: all of it would run again if we died now."""
+        return self._strategy.capacity() - self._ledger.uncommitted
 
     async def _claim(self, room: int) -> bool:
         lease, labels = self._settings.lease, self._strategy.labels()
@@ -184,6 +188,7 @@ class Dispatcher:
             self._ledger.settle(transitions)
             self._strategy.settled([transition.key for transition in transitions])
             self._settled.set()
+            self._work.set()
             self._observe_transitions(transitions, applied)
 
     async def _watch_loop(self) -> None:
