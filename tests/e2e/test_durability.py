@@ -78,7 +78,7 @@ def test_kill_9_of_everything_amid_5000_tasks_loses_none(tmp_path: Path) -> None
     runs = Counter(ledger.read_text().split())
     assert set(runs) == {str(number) for number in range(TASKS)}
     repeated = sum(runs.values()) - TASKS
-    assert repeated < 1_000, "only what was in hand and not yet committed at the kill may run twice"
+    assert repeated < 200, "only what was in hand and not yet committed at the kill may run twice"
 
 
 def result_of(url: str, task_id: str, session: requests.Session = requests.Session()) -> Any:  # noqa: B008
