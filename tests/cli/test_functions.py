@@ -3,9 +3,12 @@
 from mpcsfaas.testing.command_line import CommandLine
 
 
-def test_a_function_of_a_file_is_registered(mpcsfaas: CommandLine) -> None:
-    registered = mpcsfaas.json("fn", "register", "jobs.py:add")
-    assert (registered["name"], registered["serializer"]) == ("add", "cloudpickle")
+def test_the_same_content_has_the_same_id(mpcsfaas: CommandLine) -> None:
+    """The file is imported once before: code compiled from source is pickled otherwise than code from its `.pyc`."""
+    mpcsfaas("fn", "register", "jobs.py:add")
+    first, again = (mpcsfaas.json("fn", "register", "jobs.py:add") for _ in range(2))
+    assert first == again
+    assert (first["name"], first["serializer"]) == ("add", "cloudpickle")
 
 
 def test_functions_are_listed_newest_first(mpcsfaas: CommandLine) -> None:
