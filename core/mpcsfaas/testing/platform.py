@@ -40,7 +40,9 @@ class PlatformProcess:
         self.url = ""
         defaults = self._defaults(command, arguments)
         self._command = [sys.executable, "-m", "mpcsfaas", command, *defaults, *arguments]
-        self._environment = os.environ | {"XDG_STATE_HOME": str(folder), "HOME": str(folder)} | (environment or {})
+        self._environment = (
+            os.environ | {name: str(folder) for name in ("XDG_STATE_HOME", "HOME", "TMPDIR")} | (environment or {})
+        )
         self._process: subprocess.Popen[bytes] | None = None
 
     def _defaults(self, command: str, arguments: Sequence[str]) -> list[str]:
