@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import zmq
+from pydantic import Field
 
 from mpcsfaas.errors import MpcsfaasError, SettingsError
+from mpcsfaas.interfaces import LinkedOptions
 from mpcsfaas.wire import MAX_FRAME
 
 MESSAGES_AT_ONCE = 256
@@ -18,6 +20,31 @@ HEARTBEAT_MILLISECONDS = 2000
 HEARTBEAT_TIMEOUT_MILLISECONDS = 10_000
 RECONNECT_MILLISECONDS = 50
 RECONNECT_MAX_MILLISECONDS = 2000
+
+
+class ListeningOptions(LinkedOptions):
+    """Where a dispatcher listens for its workers."""
+
+    host: str = Field(default="127.0.0.1", description="Address that the dispatcher listens on for workers.")
+    port: int = Field(
+        default=5555,
+        ge=0,
+        le=65535,
+        description="Port that the dispatcher listens on for workers; 0 picks a free one, as a trial's workers do.",
+    )
+    url: str | None = Field(
+        default=None, description="Where to listen instead of host and port, for example ipc:///run/mpcsfaas/workers."
+    )
+
+    @property
+    def listening_url(self) -> str:
+        """The address to bind. Raises `SettingsError` if there is no such address.
+
+        A dispatcher that starts workers itself needs no address that others know: it takes a free port unless one was
+        chosen, so that trials on one machine neither clash nor get each other's workers.
+        """
+        is_trial = self.workers and not self.model_fields_set & {"host", "port"}
+        return check_url(self.url or f"tcp://{self.host}:{0 if is_trial else self.port}")
 
 
 def check_url(url: str) -> str:

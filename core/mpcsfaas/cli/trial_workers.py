@@ -3,9 +3,11 @@
 import asyncio
 import ctypes
 import logging
+import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 from mpcsfaas.interfaces import DispatchStrategy, LinkedOptions
 
@@ -31,7 +33,12 @@ class TrialWorkers:
         command = [sys.executable, "-m", "mpcsfaas", "worker", "--plugin", self._strategy.name, "--url", url]
         for _ in range(self._strategy.options.workers):
             self._processes.append(
-                subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_die_with_parent)
+                subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                    preexec_fn=partial(_die_with, os.getpid()),
+                )
             )
 
     async def stop(self) -> None:
@@ -51,5 +58,7 @@ def _bury(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # It died before the kernel was asked to tell us.
+        os._exit(1)

@@ -13,10 +13,9 @@ from mpcsfaas.errors import InvalidFrame
 from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, StrategyContext, WorkerLink
 from mpcsfaas.model import AttemptKey, WorkerInfo
 from mpcsfaas.scheduling import Adopt, Grow, Lose, Report, Scheduler
-from mpcsfaas.sockets import Channel, check_url
+from mpcsfaas.sockets import Channel, ListeningOptions
 from mpcsfaas_pull.broker import Action, Broker
 from mpcsfaas_pull.desk import Reply
-from mpcsfaas_pull.options import PullOptions
 from mpcsfaas_pull.worker import PullLink
 
 log = logging.getLogger(__name__)
@@ -30,12 +29,12 @@ class PullStrategy(DispatchStrategy):
     """Gives attempts to workers that ask for them over ZMQ, each as many as it wants."""
 
     name: ClassVar[str] = "pull"
-    Options: ClassVar[type[PluginOptions]] = PullOptions
+    Options: ClassVar[type[PluginOptions]] = ListeningOptions
     worker_link: ClassVar[type[WorkerLink] | None] = PullLink
 
-    def __init__(self, options: PullOptions) -> None:
+    def __init__(self, options: ListeningOptions) -> None:
         super().__init__(options)
-        self._url = check_url(options.url or f"tcp://{options.host}:{options.port}")
+        self._url = options.listening_url
         self._channel: Channel | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._adoptions: set[asyncio.Task[None]] = set()

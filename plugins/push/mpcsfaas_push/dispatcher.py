@@ -13,7 +13,7 @@ from mpcsfaas.errors import InvalidFrame
 from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, StrategyContext, WorkerLink
 from mpcsfaas.model import AttemptKey, WorkerInfo
 from mpcsfaas.scheduling import Action, Adopt, Grow, Lose, Report, Say, Scheduler, Session
-from mpcsfaas.sockets import Channel, check_url
+from mpcsfaas.sockets import Channel
 from mpcsfaas_push.options import PushOptions
 from mpcsfaas_push.worker import PushLink
 
@@ -33,7 +33,7 @@ class PushStrategy(DispatchStrategy):
     def __init__(self, options: PushOptions) -> None:
         super().__init__(options)
         self._options = options
-        self._url = check_url(options.url or f"tcp://{options.host}:{options.port}")
+        self._url = options.listening_url
         self._channel: Channel | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Handle | None = None
