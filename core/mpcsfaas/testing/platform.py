@@ -3,10 +3,11 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,9 @@ from typing import Self
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 30.0
-UNKNOWN_FLAGS = {"dispatcher": ("--port",), "worker": ("--storage", "--port")}
+UNKNOWN_FLAGS = {"dispatcher": ("--port",)} | dict.fromkeys(
+    ("worker", "push-worker", "pull-worker"), ("--storage", "--port")
+)
 """Of the flags that are set by default, those that a command does not have."""
 
 
@@ -27,10 +30,24 @@ def wait_until(condition: Callable[[], object], timeout: float = 10.0, what: str
         time.sleep(0.01)
 
 
+def wait_until_gone(pids: Iterable[int], timeout: float = 10.0, what: str = "processes") -> None:
+    """Return as soon as none of the processes is there; after `timeout` seconds raise `TimeoutError` naming `what`."""
+    places = [Path(f"/proc/{pid}") for pid in pids]
+    wait_until(lambda: not any(place.exists() for place in places), timeout, f"the end of {what}")
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 class PlatformProcess:
     """`python -m mpcsfaas COMMAND …` with a state folder of its own, ready to serve on `url` inside the `with` block.
 
-    `command` may be a part of the platform: `serve`, `dispatcher`, `worker`; `url` is empty if it has no gateway.
+    `command` may be a part of the platform: `serve`, `dispatcher`, `worker`, …; `url` is empty if it has no gateway.
     Its output is in `folder/log`. It runs in a process group of its own, which `kill` takes down as one.
     """
 
