@@ -140,6 +140,25 @@ async def test_a_fetch_that_is_repeated_gets_the_same_attempts_again() -> None:
 
 
 @in_loop
+async def test_a_dispatcher_that_ends_says_which_results_are_safe() -> None:
+    """A worker that ends at the same time would wait for that."""
+    attempt = Attempt(Task("t", "f", b"payload", "json", 0.0), 1, 0.0)
+    async with listening() as (strategy, _, url), connected(zmq.REQ, url) as report, connected(zmq.REQ, url) as fetch:
+        await ask(report, HELLO)
+        fetching = asyncio.create_task(ask(fetch, wire.Fetch("w", 2, 9.0)))
+        await until(lambda: strategy.capacity())
+        strategy.dispatch([Assignment(attempt, Function("f", "f", b"body", "json", 0.0), None)])
+        [_, jobs] = await fetching
+        assert isinstance(jobs, wire.Jobs)
+        fetching = asyncio.create_task(ask(fetch, wire.Fetch("w", 2, 9.0, jobs.sequence)))
+        await ask(report, wire.Results("w", (AttemptResult("t", 1, value=b"done", worker="w"),)))
+        await until(lambda: strategy.capacity())
+        strategy.settled([attempt.key])
+        await strategy.stop()
+        assert await fetching == [wire.Settled((attempt.key,))]
+
+
+@in_loop
 async def test_a_fetch_in_vain_is_answered_when_it_wants_to_be() -> None:
     async with listening() as (_, _, url), connected(zmq.REQ, url) as report, connected(zmq.REQ, url) as fetch:
         await ask(report, HELLO)

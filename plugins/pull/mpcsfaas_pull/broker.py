@@ -108,6 +108,11 @@ class Broker:
                 self._tidy(worker_id)
         return actions
 
+    def farewell(self) -> list[Reply]:
+        """The dispatcher ends. Workers hear what is left in the answers to their fetches, rather than wait for it."""
+        parked = [(desk, desk.parked) for desk in self._desks.values() if desk.parked and desk.unsaid]
+        return [desk.reply(fetch.source, Jobs()) for desk, fetch in parked]
+
     # Requests
 
     def _fetch(self, source: Source, fetch: Fetch, desk: Desk, now: float) -> list[Action]:

@@ -89,7 +89,9 @@ class PullStrategy(DispatchStrategy):
         return [session.info(offset) for session in self._broker.sessions()]
 
     async def stop(self) -> None:
-        """Close. Workers go on with what they run, and look for another dispatcher."""
+        """Say what can be said yet, and close. Workers go on with what they run, and look for another dispatcher."""
+        if self._channel:
+            self._act(self._broker.farewell())
         channel, self._channel = self._channel, None
         if self._timer:
             self._timer.cancel()
