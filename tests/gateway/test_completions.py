@@ -166,7 +166,8 @@ def test_no_waiter_sleeps_through_the_end_of_its_task(seed: int, failure_rate: f
     run(check())
 
 
-def test_there_is_one_follower_for_all_and_none_for_nobody() -> None:
+def test_there_is_one_follower_for_all_and_none_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpcsfaas.gateway.completions.LINGER", 0.0)
     storage = MoodyStorage(random.Random(0))
 
     async def check() -> None:
@@ -180,6 +181,21 @@ def test_there_is_one_follower_for_all_and_none_for_nobody() -> None:
             with hub.watch("d"):
                 await hub.following()
             assert storage.follows == 2
+
+    run(check())
+
+
+def test_the_follower_stays_for_whoever_comes_soon() -> None:
+    storage = MoodyStorage(random.Random(0))
+
+    async def check() -> None:
+        async with hub_over(storage) as hub:
+            for name in "abc":
+                with hub.watch(name) as ended:
+                    await hub.following()
+                    await storage.end_task(name, None)
+                    await ended.wait()
+            assert storage.follows == 1
 
     run(check())
 

@@ -266,12 +266,26 @@ def test_an_accepted_task_is_said_to_be_accepted_though_waiting_for_it_fails(
 ) -> None:
     storage, api = troubled
 
+    async def get_results(task_ids: Sequence[str]) -> list[TaskResult | None]:
+        raise StorageUnavailable("now")
+
+    monkeypatch.setattr(storage, "get_results", get_results)
+    answer = api.post("/v1/tasks?wait=0.05", json={"function_id": register(api)})
+    assert answer.status_code == 202
+
+
+def test_a_task_is_refused_before_it_is_accepted_if_nobody_can_wait_for_it(
+    troubled: tuple[Troubled, httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage, api = troubled
+
     async def latest_completion() -> int:
         raise StorageUnavailable("now")
 
+    task = {"function_id": register(api), "task_id": str(uuid.uuid4())}
     monkeypatch.setattr(storage, "latest_completion", latest_completion)
-    answer = api.post("/v1/tasks?wait=9", json={"function_id": register(api)})
-    assert answer.status_code == 202
+    check_problem(api.post("/v1/tasks?wait=9", json=task), 503)
+    assert api.get(f"/v1/tasks/{task['task_id']}").status_code == 404
 
 
 def test_500_tells_the_client_an_id_and_the_log_the_rest(
@@ -308,11 +322,11 @@ def test_503_while_shutting_down(gateway: GatewayThread, api: httpx.Client, func
     hub = gateway.app.state.gateway.hub
     hub.closed = True
     try:
-        for path in ("/v1/groups/g/stream", f"/v1/tasks/{task_id}/result?wait=5"):
-            answer = api.get(path)
+        waits = [api.get(path) for path in ("/v1/groups/g/stream", f"/v1/tasks/{task_id}/result?wait=5")]
+        for answer in [*waits, api.post("/v1/tasks?wait=5", json={"function_id": function_id})]:
             assert check_problem(answer, 503)["type"] == "urn:mpcsfaas:problem:shutting-down"
             assert int(answer.headers["Retry-After"]) >= 1
-        assert api.post("/v1/tasks?wait=5", json={"function_id": function_id}).status_code == 202
+        assert api.post("/v1/tasks", json={"function_id": function_id}).status_code == 202
     finally:
         hub.closed = False
     wait_until(lambda: gateway.audience == 0, what="nobody being remembered")

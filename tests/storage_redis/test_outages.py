@@ -132,7 +132,7 @@ def test_a_wait_goes_on_after_an_outage(own_server: RedisServer, opened: Opened)
         async with opened(own_server.url) as storage, asyncio.timeout(PATIENCE):
             await storage.wait_for_work("dispatcher", 0)
             waiter = asyncio.create_task(until_available(lambda: storage.wait_for_work("dispatcher", PATIENCE)))
-            follower = asyncio.create_task(until_available(lambda: storage.wait_for_completion(0, PATIENCE)))
+            follower = asyncio.create_task(until_available(lambda: storage.wait_for_completions(0, PATIENCE)))
             await asyncio.to_thread(own_server.kill)
             own_server.start()
             await until_available(lambda: storage.enqueue(new_tasks()))

@@ -34,8 +34,7 @@ async def follow(storage: RedisStorage) -> list[State]:
     feed: list[State] = []
     after = 0
     while len(feed) < COUNT:
-        await storage.wait_for_completion(after, PATIENCE)
-        for completion in await storage.completions(after):
+        for completion in await storage.wait_for_completions(after, PATIENCE):
             feed.append(completion.state)
             after = completion.sequence
     return feed

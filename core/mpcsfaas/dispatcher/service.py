@@ -88,6 +88,8 @@ class Dispatcher:
         self._started_at = time()
         self._roster: list[tuple[str, int]] = []
         self._work = asyncio.Event()
+        self._barren: set[frozenset[str]] = set()
+        """Sets of labels for which storage has no task, as far as we have heard."""
         self._results = asyncio.Event()
         self._settled = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -146,19 +148,24 @@ class Dispatcher:
         while True:
             self._work.clear()
             room = 0 if self._draining else min(self._room(), CLAIM_BATCH)
-            if room <= 0 or not await self._claim(room):
+            labels = self._strategy.labels()
+            if room > 0 and not self._barren.issuperset(labels):
+                await self._claim(room, labels)
+            else:
                 await self._work.wait()
 
     def _room(self) -> int:
         """The strategy's capacity, less what is yet to be committed: all of it would run again if we died now."""
         return self._strategy.capacity() - self._ledger.uncommitted
 
-    async def _claim(self, room: int) -> bool:
-        lease, labels = self._settings.lease, self._strategy.labels()
+    async def _claim(self, room: int, labels: Sequence[frozenset[str]]) -> None:
+        self._barren.update(labels)  # Before the call: what is heard of meanwhile may come too late for it.
+        lease = self._settings.lease
         attempts = await _until_available(lambda: self._storage.claim(self.id, room, lease, labels))
+        if len(attempts) == room:
+            self._barren.clear()
         if attempts:
             await self._dispatch(attempts)
-        return bool(attempts)
 
     async def _dispatch(self, attempts: Sequence[Attempt]) -> None:
         admitted = self._ledger.take(attempts, time())
@@ -194,6 +201,7 @@ class Dispatcher:
     async def _watch_loop(self) -> None:
         while True:
             await _until_available(lambda: self._storage.wait_for_work(self.id, REPORT_INTERVAL))
+            self._barren.clear()
             self._work.set()
             if len(self._ledger):
                 self._drop(await _until_available(lambda: self._storage.take_cancellations(self.id)))

@@ -1,7 +1,8 @@
 """One follower of the feed of ended tasks, for everybody in this process who waits for one.
 
-The follower runs only while somebody waits. It tells waiters and streams *that* something ended; they read the storage
-themselves, so what is held here is small, and nothing is lost when a hint is dropped.
+The follower runs while somebody waits, and a little longer, as the next one to wait is often near. It tells waiters and
+streams *that* something ended; they read the storage themselves, so what is held here is small, and nothing is lost
+when a hint is dropped.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ logger = logging.getLogger("mpcsfaas.gateway")
 FEED_CHUNK = 1000
 BACKLOG = 10_000
 IDLE_WAIT = 5.0
+LINGER = 5.0
+"""Seconds for which the follower goes on without anybody who waits."""
 RETRY_DELAY = 0.5
 
 K = TypeVar("K", bound=Hashable)
@@ -86,6 +89,7 @@ class Hub:
         self._subscriptions: dict[str | None, set[Subscription]] = {}
         self._follower: asyncio.Task[None] | None = None
         self._position: asyncio.Future[int] | None = None
+        self._asked_for_at = 0.0
         self.closed = False
 
     @property
@@ -134,10 +138,13 @@ class Hub:
         """Return once everything that ends from now on is reported. Raises `StorageUnavailable`, or a 503 `Problem`."""
         if self.closed:
             raise problems.shutting_down()
+        loop = asyncio.get_running_loop()
+        self._asked_for_at = loop.time()
         if self._position is None:
-            self._position = asyncio.get_running_loop().create_future()
+            self._position = loop.create_future()
             self._follower = asyncio.create_task(self._follow(self._position))
-        await asyncio.shield(self._position)
+        if not self._position.done():
+            await asyncio.shield(self._position)
 
     async def feed(self, group: str, after: int, heartbeat: float) -> AsyncGenerator[Sequence[Completion], None]:
         """A group's completions with a sequence over `after`: each once, in order, as they happen.
@@ -164,18 +171,20 @@ class Hub:
         try:
             after = await self._storage.latest_completion()
             position.set_result(after)
-            while self._watches or self._subscriptions:
+            while self._is_wanted():
                 after = await self._advance(after)
         except Exception as error:
             position.set_exception(error)
         finally:
             self._position = self._follower = None
 
+    def _is_wanted(self) -> bool:
+        lingers = asyncio.get_running_loop().time() < self._asked_for_at + LINGER
+        return bool(self._watches or self._subscriptions) or lingers
+
     async def _advance(self, after: int) -> int:
         try:
-            completions = await self._storage.completions(after, self._chunk)
-            if not completions:
-                await self._storage.wait_for_completion(after, IDLE_WAIT)
+            completions = await self._storage.wait_for_completions(after, IDLE_WAIT, self._chunk)
         except Exception as error:
             # Whatever it is, those who wait depend on the follower's going on from where it was.
             logger.warning("Cannot follow completions, trying again: %s", error, exc_info=_unless_expected(error))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -67,16 +68,20 @@ class Gateway:
         """As `result`, after waiting up to `seconds` for the task's end."""
         if not seconds:
             return await self.result(task_id)
-        with self.hub.watch(task_id) as ended:
-            try:
-                async with asyncio.timeout(seconds):
-                    await self.hub.following()
-                    result = await self.result(task_id)
-                    if result.state.is_terminal:
-                        return result
-                    await ended.wait()
-            except TimeoutError:
-                pass
+        with self.hub.watch(task_id) as ended, suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.hub.following()
+                result = await self.result(task_id)
+                if result.state.is_terminal:
+                    return result
+                await ended.wait()
+        return await self.result(task_id)
+
+    async def result_after(self, ended: asyncio.Event, task_id: str, seconds: float) -> TaskResult:
+        """As `result`, after waiting up to `seconds` for an event of the hub that was made before the task."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await ended.wait()
         return await self.result(task_id)
 
 

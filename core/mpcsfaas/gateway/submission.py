@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
+from mpcsfaas.errors import StorageUnavailable
 from mpcsfaas.gateway import problems
 from mpcsfaas.gateway.context import Gateway
 from mpcsfaas.gateway.schemas import AcceptedTask, TaskRequest
 from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus
-from mpcsfaas.model import State, Task, TaskOptions, new_task_id
+from mpcsfaas.model import State, Task, TaskOptions, TaskResult, new_task_id
 
 DEFAULT_SERIALIZER = "dill"
 PLAIN_SERIALIZER = "json"
@@ -46,6 +47,26 @@ async def accept(gateway: Gateway, task: Task) -> AcceptedTask:
         raise problems.unknown_function(task.function_id)
     (answer,) = await describe(gateway, [enqueued])
     return answer
+
+
+async def accept_and_wait(gateway: Gateway, task: Task, seconds: float) -> tuple[AcceptedTask, TaskResult | None]:
+    """`accept` and, if the task ends within `seconds`, its result. What cannot be read now is None: it is accepted.
+
+    Raises as `accept`, or `Problem` for a result that is gone.
+    """
+    with gateway.hub.watch(task.id) as ended:
+        await gateway.hub.following()
+        accepted = await accept(gateway, task)
+        try:
+            if accepted.duplicate:
+                result = await gateway.result_within(accepted.id, seconds)
+            else:
+                result = await gateway.result_after(ended, accepted.id, seconds)
+        except (StorageUnavailable, problems.Problem) as error:
+            if isinstance(error, problems.Problem) and error.status_code != 503:
+                raise
+            return accepted, None
+    return accepted, result if result.state.is_terminal else None
 
 
 async def describe(gateway: Gateway, enqueued: Sequence[Enqueued]) -> list[AcceptedTask]:

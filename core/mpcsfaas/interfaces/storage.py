@@ -154,7 +154,8 @@ class Storage(ABC):
         """Move up to `limit` ready tasks to RUNNING as their next attempt, held by `dispatcher_id` for `lease` seconds.
 
         Ready: QUEUED, `ready_at` reached, and its labels a subset of at least one set in `labels`. Highest priority
-        first, then in the order of acceptance. No two claims get the same attempt.
+        first, then in the order of acceptance. No two claims get the same attempt. Fewer than `limit` mean that there
+        are no more just now, or that the storage went away meanwhile.
         """
 
     @abstractmethod
@@ -258,8 +259,8 @@ class Storage(ABC):
         """
 
     @abstractmethod
-    async def wait_for_completion(self, after: int, timeout: float) -> None:
-        """Return once `completions(after)` is not empty, or after `timeout` seconds."""
+    async def wait_for_completions(self, after: int, timeout: float, limit: int = 1000) -> list[Completion]:
+        """`completions(after, limit)` as soon as there is one; nothing after `timeout` seconds, or once closed."""
 
     # Housekeeping
 

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from itertools import count, islice
 from math import inf
 from time import time
@@ -312,15 +313,15 @@ class MemoryStorage(Storage):
         await self._work.wait(version, min(timeout, due - self.clock()))
         self._waited[dispatcher_id] = self._work.version, self.clock()
 
-    async def wait_for_completion(self, after: int, timeout: float) -> None:
+    async def wait_for_completions(self, after: int, timeout: float, limit: int = 1000) -> list[Completion]:
         """See `Storage`."""
         self._check_open()
-        try:
+        found: list[Completion] = []
+        with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                while not self._closed and not await self.completions(after, limit=1):
+                while not self._closed and not (found := await self.completions(after, limit)):
                     await self._completion.wait(self._completion.version, timeout)
-        except TimeoutError:
-            pass
+        return found
 
     # Housekeeping
 

@@ -169,10 +169,10 @@ class RedisStorage(Storage):
         self._check_open()
         await self._waits.for_work(dispatcher_id, timeout)
 
-    async def wait_for_completion(self, after: int, timeout: float) -> None:
+    async def wait_for_completions(self, after: int, timeout: float, limit: int = 1000) -> list[Completion]:
         """See `Storage`."""
         self._check_open()
-        await self._waits.for_completion(after, timeout)
+        return await self._waits.for_completions(after, timeout, limit)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -3,6 +3,7 @@
 import asyncio
 from math import inf
 
+from mpcsfaas.interfaces.storage import Completion
 from mpcsfaas.wakeup import WakeUp
 from mpcsfaas_storage_redis.client import Client
 from mpcsfaas_storage_redis.reading import completions
@@ -49,14 +50,15 @@ class Waits:
         count, until_ready = await self._client.change("look_for_work")
         return int(count), float(until_ready) if until_ready else inf
 
-    async def for_completion(self, after: int, timeout: float) -> None:
-        """See `Storage.wait_for_completion`."""
+    async def for_completions(self, after: int, timeout: float, limit: int) -> list[Completion]:
+        """See `Storage.wait_for_completions`."""
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
         while not self._closed:
             version = self.completion.version
-            found = await completions(self._client, after, 1, None)
+            found = await completions(self._client, after, limit, None)
             left = end - loop.time()
             if found or left <= 0:
-                return
+                return found
             await self.completion.wait(version, min(left, self._poll_interval))
+        return []

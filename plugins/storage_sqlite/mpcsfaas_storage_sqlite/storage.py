@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from math import inf
 from time import time
 from typing import Any, ClassVar
@@ -232,20 +233,16 @@ class SqliteStorage(Storage):
         """Seconds until the first delayed task becomes ready."""
         return inf if self._next_ready_at is None else seconds(self._next_ready_at) - self.clock()
 
-    async def wait_for_completion(self, after: int, timeout: float) -> None:
+    async def wait_for_completions(self, after: int, timeout: float, limit: int = 1000) -> list[Completion]:
         """See `Storage`."""
-        try:
-            async with asyncio.timeout(timeout):
-                with self._writer.watching():
-                    await self._follow(after, timeout)
-        except TimeoutError:
-            pass
-
-    async def _follow(self, after: int, timeout: float) -> None:
+        found: list[Completion] = []
         version = self._completion.version
-        while not self._closed and not await self.completions(after, limit=1):
-            await self._completion.wait(version, timeout)
-            version = self._completion.version
+        with suppress(TimeoutError), self._writer.watching():
+            async with asyncio.timeout(timeout):
+                while not self._closed and not (found := await self.completions(after, limit)):
+                    await self._completion.wait(version, timeout)
+                    version = self._completion.version
+        return found
 
     # Housekeeping
 

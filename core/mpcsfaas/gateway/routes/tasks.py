@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Query, Request, Response
 from msgspec import Raw
 
-from mpcsfaas.errors import SerializationError, StorageUnavailable
+from mpcsfaas.errors import SerializationError
 from mpcsfaas.gateway import problems
 from mpcsfaas.gateway.bodies import BodyReader, media_type, respond, wants_msgpack
 from mpcsfaas.gateway.context import Gateway, gateway_of
@@ -27,9 +27,9 @@ from mpcsfaas.gateway.schemas import (
     TaskRequest,
     TaskState,
 )
-from mpcsfaas.gateway.submission import accept, build_task, describe
+from mpcsfaas.gateway.submission import accept, accept_and_wait, build_task, describe
 from mpcsfaas.interfaces.storage import EnqueueStatus, TaskFilter
-from mpcsfaas.model import State, Task, TaskResult
+from mpcsfaas.model import State, Task
 
 TASK = BodyReader(TaskRequest)
 BATCH = BodyReader(TaskBatch)
@@ -52,23 +52,15 @@ async def submit_task(request: Request) -> Response:
     """Execute a function. With `wait`, the result comes at once if it is there in time."""
     gateway = gateway_of(request)
     seconds = wait_of(request)
-    accepted = await accept(gateway, build_task(gateway, await TASK.read(request)))
+    task = build_task(gateway, await TASK.read(request))
+    if seconds:
+        accepted, result = await accept_and_wait(gateway, task, seconds)
+    else:
+        accepted, result = await accept(gateway, task), None
     headers = {"Location": f"/v1/tasks/{accepted.id}"}
-    result = await _result_if_ended(gateway, accepted.id, seconds) if seconds else None
     if result is None:
         return respond(request, accepted, 202, headers)
     return respond(request, ResultAnswer.of(result, wants_msgpack(request)), 200, headers)
-
-
-async def _result_if_ended(gateway: Gateway, task_id: str, seconds: float) -> TaskResult | None:
-    try:
-        result = await gateway.result_within(task_id, seconds)
-    except (StorageUnavailable, problems.Problem) as error:
-        # The task is accepted all the same, and an error would say that it is not.
-        if isinstance(error, problems.Problem) and error.status_code != 503:
-            raise
-        return None
-    return result if result.state.is_terminal else None
 
 
 @router.post(

@@ -50,7 +50,7 @@ class SharingCases(Contract):
         await wakes(other.wait_for_work("dispatcher", FOREVER), lambda: world.storage.cancel([attempt.task.id]))
         latest = await other.latest_completion()
         attempt = await world.start()
-        await wakes(other.wait_for_completion(latest, FOREVER), lambda: world.storage.finish([complete(attempt)]))
+        await wakes(other.wait_for_completions(latest, FOREVER), lambda: world.storage.finish([complete(attempt)]))
 
     @case
     async def test_between_two_waits_what_the_other_does_is_not_missed(self, world: World) -> None:
@@ -80,8 +80,7 @@ class SharingCases(Contract):
             seen: list[Completion] = []
             while len(seen) < len(attempts):
                 after = seen[-1].sequence if seen else 0
-                await other.wait_for_completion(after, FOREVER)
-                seen += await other.completions(after)
+                seen += await other.wait_for_completions(after, FOREVER)
             return seen
 
         seen, *_ = await asyncio.gather(follow(), finish(world.storage, attempts[::2]), finish(other, attempts[1::2]))

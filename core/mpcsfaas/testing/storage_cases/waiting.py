@@ -2,9 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from mpcsfaas.interfaces import Storage
 from mpcsfaas.testing.storage_cases.world import PATIENCE, Contract, World, case, complete, requeue
+
+T = TypeVar("T")
 
 FOREVER = PATIENCE * 10
 """A timeout that no passing case reaches."""
@@ -16,12 +19,12 @@ async def settled(storage: Storage) -> None:
         await storage.wait_for_work("dispatcher", 0.05)
 
 
-async def wakes(waiting: Awaitable[None], act: Callable[[], Awaitable[object]]) -> None:
-    """Show that `act`, done while another waits, ends the wait."""
+async def wakes(waiting: Awaitable[T], act: Callable[[], Awaitable[object]]) -> T:
+    """Show that `act`, done while another waits, ends the wait; its answer."""
     waiter = asyncio.ensure_future(waiting)
     await asyncio.sleep(0.03)
     await act()
-    await waiter
+    return await waiter
 
 
 class WorkWaitCases(Contract):
@@ -102,7 +105,7 @@ class WorkWaitCases(Contract):
     async def test_closing_ends_the_waits(self, world: World) -> None:
         await settled(world.storage)
         waits = asyncio.gather(
-            world.storage.wait_for_work("dispatcher", FOREVER), world.storage.wait_for_completion(0, FOREVER)
+            world.storage.wait_for_work("dispatcher", FOREVER), world.storage.wait_for_completions(0, FOREVER)
         )
         await asyncio.sleep(0.03)
         await world.storage.close()
@@ -111,27 +114,29 @@ class WorkWaitCases(Contract):
 
 
 class CompletionWaitCases(Contract):
-    """`wait_for_completion`."""
+    """`wait_for_completions`."""
 
     @case
     async def test_a_completion_that_is_there_needs_no_wait(self, world: World) -> None:
         await world.end()
-        await world.storage.wait_for_completion(0, FOREVER)
+        await world.end()
+        assert await world.storage.wait_for_completions(0, FOREVER) == await world.storage.completions(0)
+        assert await world.storage.wait_for_completions(0, FOREVER, limit=1) == await world.storage.completions(0, 1)
 
     @case
     async def test_a_completion_ends_the_wait(self, world: World) -> None:
         await world.end()
         latest = await world.storage.latest_completion()
         attempt = await world.start()
-        await wakes(
-            world.storage.wait_for_completion(latest, FOREVER), lambda: world.storage.finish([complete(attempt)])
+        found = await wakes(
+            world.storage.wait_for_completions(latest, FOREVER), lambda: world.storage.finish([complete(attempt)])
         )
-        assert len(await world.storage.completions(latest)) == 1
+        assert [item.task_id for item in found] == [attempt.task.id]
 
     @case
     async def test_a_cancellation_is_a_completion(self, world: World) -> None:
         (task,) = await world.accept()
-        await wakes(world.storage.wait_for_completion(0, FOREVER), lambda: world.storage.cancel([task.id]))
+        await wakes(world.storage.wait_for_completions(0, FOREVER), lambda: world.storage.cancel([task.id]))
 
     @case
     async def test_without_a_completion_the_wait_lasts_its_timeout(self, world: World) -> None:
@@ -145,6 +150,6 @@ class CompletionWaitCases(Contract):
     async def _lasts(self, world: World, after: int, act: Callable[[], Awaitable[object]]) -> None:
         timeout = 0.1
         started = asyncio.get_running_loop().time()
-        await asyncio.gather(world.storage.wait_for_completion(after, timeout), act())
-        assert await world.storage.completions(after) == []
+        found, _ = await asyncio.gather(world.storage.wait_for_completions(after, timeout), act())
+        assert found == await world.storage.completions(after) == []
         assert asyncio.get_running_loop().time() - started >= timeout * 0.9
