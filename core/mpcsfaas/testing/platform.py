@@ -114,6 +114,24 @@ class PlatformProcess:
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
 
+    def crash(self) -> None:
+        """`kill -9` of this process alone. Wait with `wait_until_gone` for what is to die with it."""
+        self._signal(signal.SIGKILL)
+        assert self._process is not None
+        self._process.wait()
+
+    def suspend(self) -> None:
+        """Stop this process alone; those below it run on."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None, "the platform is not running"
+        self._process.send_signal(number)
+
     def descendants(self) -> list[int]:
         """Ids of all processes below it."""
         return _descendants(self.pid)
@@ -126,6 +144,7 @@ class PlatformProcess:
     ) -> None:
         if self._process is None or self._process.poll() is not None:
             return
+        self.resume()
         try:
             self.terminate()
         except subprocess.TimeoutExpired:

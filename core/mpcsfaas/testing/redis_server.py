@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from mpcsfaas.testing.platform import free_port
+
 START_SECONDS = 20.0
 
 
@@ -116,9 +118,6 @@ class RedisServer:
 
 def _free_port() -> int:
     """One that leaves room for the second port of a cluster's node, 10,000 above it."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port <= 55_535:
-            return port
+    while (port := free_port()) > 55_535:
+        pass
+    return port
