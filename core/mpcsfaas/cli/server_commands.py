@@ -20,7 +20,9 @@ ReadyFile = Annotated[
 
 
 @app.command()
-@configured(*dict.fromkeys([*GATEWAY_SETTINGS, *DISPATCHER_SETTINGS]), kinds=[Kind.STORAGE, Kind.STRATEGY])
+@configured(
+    *dict.fromkeys([*GATEWAY_SETTINGS, *DISPATCHER_SETTINGS]), kinds=[Kind.STORAGE, Kind.STRATEGY, Kind.DETECTOR]
+)
 def up(setup: Setup, ready_file: ReadyFile = None) -> None:
     """Run the whole platform: gateway, dispatcher and workers.
 
@@ -40,7 +42,7 @@ def serve(setup: Setup, ready_file: ReadyFile = None) -> None:
 
 
 @app.command()
-@configured(*DISPATCHER_SETTINGS, kinds=[Kind.STORAGE, Kind.STRATEGY])
+@configured(*DISPATCHER_SETTINGS, kinds=[Kind.STORAGE, Kind.STRATEGY, Kind.DETECTOR])
 def dispatcher(setup: Setup, ready_file: ReadyFile = None) -> None:
     """Run a dispatcher: it claims tasks and has them run.
 

@@ -79,6 +79,11 @@ class PlatformProcess:
         return self._process.pid
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def log(self) -> str:
         """Everything it has printed."""
         return (self.folder / "log").read_text()

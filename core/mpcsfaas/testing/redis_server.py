@@ -45,6 +45,11 @@ class RedisServer:
         """The URL of its database 0."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and was not ended."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start, or start again, and wait until it answers. Raises `TimeoutError` with its log."""
         with (self.folder / "redis.log").open("ab") as log:

@@ -1,0 +1,121 @@
+"""Tasks that are watched from outside while the platform is mistreated, and the judgement of what became of them."""
+
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from mpcsfaas.client import Client
+from mpcsfaas.client.errors import TaskFailed
+from mpcsfaas.model import State, TaskRecord
+from mpcsfaas.testing.ledger import Entry, Ledger
+from mpcsfaas.testing.platform import wait_until
+
+
+class Outcome(NamedTuple):
+    """What the platform says of a task."""
+
+    record: TaskRecord
+    value: Entry | None
+    """What the task returned."""
+
+
+class Experiment:
+    """Tasks by name, in a group and a ledger of their own."""
+
+    def __init__(self, client: Client, folder: Path) -> None:
+        self.ledger = Ledger(folder / "ledger")
+        self.accepted: dict[str, str] = {}
+        """The ids of all tasks for which the gateway has said that it has them."""
+        self.client = client.with_options(group=str(uuid.uuid4()))
+        self._group = self.client.session.options["group"]
+        self._task = self.ledger.held_task()
+
+    def submit(self, *names: str, held: bool = False) -> None:
+        """Submit tasks; held ones run until `finish`."""
+        handles = self.client.submit_many(self._task, [(name, held) for name in names])
+        self.accepted |= {name: handle.id for name, handle in zip(names, handles, strict=True)}
+
+    def hold(self, *names: str) -> None:
+        """Submit held tasks, and wait until each has begun."""
+        self.submit(*names, held=True)
+        wait_until(lambda: set(names) <= set(self.ledger.names()), 30, f"{names} having begun")
+
+    def record(self, name: str) -> TaskRecord:
+        """What the platform says of a task now."""
+        return self.client.task(self.accepted[name])
+
+    def finish(self, untouched: Collection[str] = (), timeout: float = 60.0) -> list[TaskRecord]:
+        """Let everything end, and assert that no promise was broken; the records, in the order of submission.
+
+        Raises `AssertionError` with the violations, and `TimeoutError` for a task that does not end.
+        """
+        self.ledger.release()
+        for name in self.accepted:
+            self._wait_for(name, timeout)
+        outcomes = [Outcome(record, self._value(record)) for record in self.client.tasks(group=self._group)]
+        found = violations(self.accepted, outcomes, self.ledger, untouched)
+        assert not found, "\n".join(found)
+        records = {outcome.record.id: outcome.record for outcome in outcomes}
+        return [records[task_id] for task_id in self.accepted.values()]
+
+    def _wait_for(self, name: str, timeout: float) -> None:
+        wait_until(lambda: self.record(name).state.is_terminal, timeout, f"the end of {name}")
+
+    def _value(self, record: TaskRecord) -> Entry | None:
+        try:
+            return Entry(*self.client.result(record.id, timeout=30))
+        except TaskFailed:
+            return None
+
+
+def violations(
+    accepted: Mapping[str, str], outcomes: Sequence[Outcome], ledger: Ledger, untouched: Collection[str] = ()
+) -> list[str]:
+    """Every way in which the platform broke its promise to `accepted` tasks, which are names with their ids.
+
+    Each has one record, which is terminal, right, and tells of one success; it ran at least once, and no more often
+    than the platform says that it was handed out again; an `untouched` one ran once and was never lost. No other task
+    has a record, or ran.
+    """
+    names = {task_id: name for name, task_id in accepted.items()}
+    found = [f"{outcome.record.id} was never submitted" for outcome in outcomes if outcome.record.id not in names]
+    found += [f"{name} ran, but was never submitted" for name in set(ledger.names()) - accepted.keys()]
+    for task_id, name in names.items():
+        own = [outcome for outcome in outcomes if outcome.record.id == task_id]
+        if len(own) == 1:
+            found += _violations_of(name, own[0], ledger)
+            found += _touched(name, own[0].record, ledger) if name in untouched else []
+        else:
+            found.append(f"{name} has {len(own)} records")
+    return found
+
+
+def _violations_of(name: str, outcome: Outcome, ledger: Ledger) -> Iterator[str]:
+    record, runs = outcome.record, len(ledger.pids(name))
+    if record.state is not State.COMPLETED:
+        yield f"{name} is {record.state}: {record.failure}"
+    elif outcome.value not in ledger.ends() or outcome.value.name != name:
+        yield f"{name} has the value {outcome.value}, which no run of it returned"
+    if not runs:
+        yield f"{name} never ran"
+    if runs > 1 + record.losses:
+        yield f"{name} ran {runs} times for {record.losses} redeliveries"
+    yield from _contradictions(name, record)
+
+
+def _touched(name: str, record: TaskRecord, ledger: Ledger) -> list[str]:
+    runs = len(ledger.pids(name))
+    if (runs, record.losses) == (1, 0):
+        return []
+    return [f"{name} was not touched, but ran {runs} times and was lost {record.losses} times"]
+
+
+def _contradictions(name: str, record: TaskRecord) -> Iterator[str]:
+    """In what a record says by itself."""
+    numbers = [attempt.number for attempt in record.history]
+    if numbers != sorted(set(numbers)):
+        yield f"{name} has a history of attempts {numbers}"
+    successes = sum(attempt.failure is None for attempt in record.history)
+    if record.state is State.COMPLETED and successes != 1:
+        yield f"{name} succeeded {successes} times"
