@@ -229,4 +229,4 @@ def test_a_forgotten_executor_of_its_own_client_closes_it(gateway: FakeGateway) 
     http = executor._client.connection.http
     del executor
     gc.collect()
-    wait_until(lambda: http.is_closed, what="the client's end")
+    wait_until(lambda: not http.pools, what="the client's end")

@@ -14,7 +14,7 @@ from pathlib import Path
 from mpcsfaas.cli.findings import Finding, fail, ok, warn
 
 OLDEST_PYTHON = (3, 11)
-PARTS = ("cloudpickle", "dill", "fastapi", "httpx", "msgspec", "pluggy", "pydantic", "typer", "uvicorn", "uvloop")
+PARTS = ("cloudpickle", "dill", "fastapi", "msgspec", "pluggy", "pydantic", "typer", "urllib3", "uvicorn", "uvloop")
 LITTLE_SPACE, TOO_LITTLE_SPACE = 2**30, 100 * 2**20
 FEW_FILES, FEW_PROCESSES = 1024, 512
 RELEASED = 1_735_689_600.0

@@ -81,8 +81,9 @@ def check_gateway(address: Address) -> Iterator[Finding]:
 
 def _questions(client: Client) -> Iterator[Finding]:
     welcome = decode(client.connection.perform(_ask("/")), Welcome)
-    health = client.connection.http.get("/healthz")
-    yield ok("gateway", f"{client.url} answers in {duration(health.elapsed.total_seconds())}")
+    asked = time.perf_counter()
+    health = client.connection.send(get("/healthz"), PATIENCE)
+    yield ok("gateway", f"{client.url} answers in {duration(time.perf_counter() - asked)}")
     yield _version(welcome.version)
     yield _clock(health.headers.get("Date"))
     yield _readiness(client.connection.perform(_ask("/readyz")))

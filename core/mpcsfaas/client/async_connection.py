@@ -2,14 +2,17 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from mpcsfaas.client.connection import (
+    CONNECT_TIMEOUT,
+    HEADERS,
+    LOOPBACK,
     checked_url,
-    head_of,
-    http_arguments,
-    http_settings,
     response_of,
+    target_of,
     unavailable,
 )
 from mpcsfaas.client.errors import GatewayUnavailable
@@ -19,7 +22,7 @@ from mpcsfaas.client.operations import Operation
 from mpcsfaas.client.records import ResultItem
 
 if TYPE_CHECKING:
-    import httpx
+    import aiohttp
 
 T = TypeVar("T")
 
@@ -30,15 +33,20 @@ class AsyncConnection:
     def __init__(self, url: str, timeout: float) -> None:
         self.url = checked_url(url)
         self.timeout = timeout
-        self._http: httpx.AsyncClient | None = None
+        self._http: aiohttp.ClientSession | None = None
 
     @property
-    def http(self) -> "httpx.AsyncClient":
+    def http(self) -> "aiohttp.ClientSession":
         """The pool of connections."""
         if self._http is None:
-            import httpx
+            import aiohttp
 
-            self._http = httpx.AsyncClient(**http_settings(self.url, self.timeout))
+            self._http = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),
+                headers=HEADERS,
+                auto_decompress=False,
+                trust_env=urlsplit(self.url).hostname not in LOOPBACK,
+            )
         return self._http
 
     async def perform(self, operation: Operation[T]) -> T:
@@ -56,19 +64,37 @@ class AsyncConnection:
             return stop.value  # type: ignore[no-any-return]
 
     async def _exchange(self, request: Request) -> Response:
-        import httpx
+        import aiohttp
 
         if request.delay:
             await asyncio.sleep(request.delay)
         try:
-            return response_of(await self.http.request(**http_arguments(request, self.timeout)))
-        except httpx.TransportError as error:
+            async with self.send(request, self.timeout) as response:
+                return response_of(response.status, response.headers, await response.read())
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise unavailable(self.url, error) from None
+
+    def send(self, request: Request, timeout: float) -> "AbstractAsyncContextManager[aiohttp.ClientResponse]":
+        """Send a request; its answer, whose body is yet to be read. Raises `aiohttp.ClientError` or `TimeoutError`.
+
+        Silence for `timeout` seconds, beyond what the request lets the gateway wait, is an error.
+        """
+        import aiohttp
+        from yarl import URL
+
+        patience = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT, sock_read=timeout + request.wait)
+        return self.http.request(
+            request.method,
+            URL(self.url + target_of(request), encoded=True),
+            data=request.body,
+            timeout=patience,
+            allow_redirects=False,
+        )
 
     async def close(self) -> None:
         """Close the sockets. Idempotent."""
         if self._http is not None:
-            await self._http.aclose()
+            await self._http.close()
 
 
 class AsyncResultStream:
@@ -90,16 +116,17 @@ class AsyncResultStream:
                 self._follower.lost(error)
 
     async def _read(self) -> AsyncIterator[list[ResultItem]]:
-        import httpx
+        import aiohttp
 
         request = self._follower.request()
         await asyncio.sleep(request.delay)
         try:
-            async with self._connection.http.stream(**http_arguments(request, 0.0)) as response:
-                self._follower.opened(head_of(response, b"" if response.is_success else await response.aread()))
+            async with self._connection.send(request, 0.0) as response:
+                content = b"" if response.status == 200 else await response.read()
+                self._follower.opened(response_of(response.status, response.headers, content))
                 yield []
-                async for data in response.aiter_raw():
+                async for data in response.content.iter_any():
                     yield self._follower.received(data)
             raise GatewayUnavailable(f"The gateway at {self._connection.url} ended the stream of results.")
-        except httpx.TransportError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise unavailable(self._connection.url, error) from None

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 PATIENCE = 60.0
 PRELOADED = (
-    "httpcore",
-    "httpx",
+    "urllib3",
     "rich.table",
     "mpcsfaas.cli.group",
     "mpcsfaas.cli.task_commands",
