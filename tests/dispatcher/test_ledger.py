@@ -32,11 +32,13 @@ class LedgerMachine(RuleBasedStateMachine):
         self.running: dict[AttemptKey, Attempt] = {}
         self.pending: set[AttemptKey] = set()
         self.known: list[AttemptKey] = []
+        self.attempts: dict[AttemptKey, Attempt] = {}
 
     def new_attempt(self, deadline: float | None = None) -> Attempt:
         self.counter += 1
         attempt = make_attempt(self.counter, TaskOptions(deadline=deadline), self.now)
         self.known.append(attempt.key)
+        self.attempts[attempt.key] = attempt
         return attempt
 
     @rule(count=st.integers(1, 4), seconds=st.floats(0, 10))
@@ -45,6 +47,14 @@ class LedgerMachine(RuleBasedStateMachine):
         admitted = self.ledger.take(attempts, self.now + seconds)
         assert [attempt for attempt, _ in admitted] == attempts
         self.running |= {attempt.key: attempt for attempt in attempts}
+
+    @precondition(lambda self: self.running or self.pending)
+    @rule(data=st.data())
+    def adopt(self, data: st.DataObject) -> None:
+        """A worker that was given up is back with an attempt of ours, whose loss may not be durable yet."""
+        key = data.draw(st.sampled_from([*self.running, *sorted(self.pending)]))
+        admitted = self.ledger.take([self.attempts[key]], self.now)
+        assert [attempt.key for attempt, _ in admitted] == ([key] if key in self.running else [])
 
     @rule(deadline=st.floats(1, 5))
     def claim_one_past_its_deadline(self, deadline: float) -> None:
@@ -129,7 +139,15 @@ class RerunsItsOwnLapsed(Ledger):
         super().take_lapsed(attempts, now)
 
 
-@pytest.mark.parametrize("broken", [ForgetsOnReport, KeepsRunningOnDrop, RerunsItsOwnLapsed])
+class RunsWhatIsPending(Ledger):
+    def take(self, attempts: Any, now: float) -> list[tuple[Attempt, float | None]]:
+        pending, self._pending = self._pending, {}
+        taken = super().take(attempts, now)
+        self._pending |= pending
+        return taken
+
+
+@pytest.mark.parametrize("broken", [ForgetsOnReport, KeepsRunningOnDrop, RerunsItsOwnLapsed, RunsWhatIsPending])
 def test_the_machine_catches_a_broken_ledger(broken: type[Ledger]) -> None:
     machine = type("Machine", (LedgerMachine,), {"make_ledger": broken})
     with pytest.raises(AssertionError):

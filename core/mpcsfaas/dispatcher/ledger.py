@@ -38,7 +38,8 @@ class Ledger:
     def take(self, attempts: Iterable[Attempt], now: float) -> list[tuple[Attempt, float | None]]:
         """Note claimed attempts; those to dispatch, each with the seconds that it may run.
 
-        Attempts that are past their deadline are not dispatched but become pending as failed.
+        Attempts that are past their deadline are not dispatched but become pending as failed. One that is pending has
+        ended, whatever a worker may say that still runs it: its end may be on its way to storage.
         """
         return [(attempt, limit) for attempt in attempts for limit in self._admit(attempt, now)]
 
@@ -96,6 +97,8 @@ class Ledger:
 
     def _admit(self, attempt: Attempt, now: float) -> list[float | None]:
         """The attempt's time limit as a list of one; empty if it is not to run."""
+        if attempt.key in self._pending:
+            return []
         deadline_at = self._deadline_at(attempt)
         if deadline_at is not None and deadline_at <= now:
             self._conclude(attempt, overdue(attempt, deadline_at - attempt.task.created_at, now), now, 0.0)
