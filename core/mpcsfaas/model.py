@@ -281,6 +281,8 @@ class DispatcherInfo(Struct, frozen=True):
     started_at: float
     expires_at: float
     workers: tuple[WorkerInfo, ...] = ()
+    fenced: int = 0
+    """Late and repeated words about attempts that it rejected since its start."""
 
 
 def new_task_id() -> str:

@@ -307,6 +307,7 @@ def test_what_a_worker_still_holds_is_adopted_from_a_dead_dispatcher() -> None:
             await scene.until(scene.dispatcher.serving.is_set)
             keys = [AttemptKey(task_id, 1), AttemptKey(stale, 1)]
             assert await scene.strategy.context.adopt(keys) == {(task_id, 1)}
+            assert scene.dispatcher.info().fenced == 1
             scene.strategy.finish(AttemptKey(task_id, 1))
             await scene.until_state(task_id, State.COMPLETED)
             assert (await scene.record(task_id)).attempt == 1

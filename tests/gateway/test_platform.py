@@ -58,7 +58,15 @@ def test_workers_are_listed_by_dispatcher(api: httpx.Client) -> None:
     worker = {**msgspec.to_builtins(WORKER), "labels": ["gpu"]}
     assert api.get("/v1/workers").json() == {
         "dispatchers": [
-            {"id": "d", "host": "node", "pid": 4700, "strategy": "local", "started_at": 1.0, "workers": [worker]}
+            {
+                "id": "d",
+                "host": "node",
+                "pid": 4700,
+                "strategy": "local",
+                "started_at": 1.0,
+                "workers": [worker],
+                "fenced": 0,
+            }
         ]
     }
 

@@ -109,6 +109,8 @@ class Dispatcher(Struct, frozen=True):
     strategy: str
     started_at: float
     workers: list[Worker] = []
+    fenced: int = 0
+    """Late and repeated words about attempts that it rejected since its start."""
 
 
 class Platform(Struct, frozen=True):

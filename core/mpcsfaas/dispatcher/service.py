@@ -94,6 +94,7 @@ class Dispatcher:
         self._settled = asyncio.Event()
         self._stopping = asyncio.Event()
         self._draining = False
+        self._fenced = 0
         self.serving = asyncio.Event()
         """Set once the strategy has started and storage knows of this dispatcher."""
 
@@ -192,6 +193,7 @@ class Dispatcher:
     async def _commit(self) -> None:
         while transitions := self._ledger.pending(COMMIT_BATCH):
             applied = await _until_available(partial(self._storage.finish, transitions))
+            self._fenced += applied.count(False)
             self._ledger.settle(transitions)
             self._strategy.settled([transition.key for transition in transitions])
             self._settled.set()
@@ -239,6 +241,7 @@ class Dispatcher:
             started_at=self._started_at,
             expires_at=time() + REPORT_LIFETIME,
             workers=tuple(self._strategy.workers()),
+            fenced=self._fenced,
         )
 
     async def _leave(self) -> None:
@@ -259,6 +262,7 @@ class Dispatcher:
     def _report(self, results: Sequence[AttemptResult]) -> None:
         unwanted = self._ledger.report(results, time(), random.random())
         if unwanted:
+            self._fenced += len(unwanted)
             self._strategy.settled(unwanted)
         self._results.set()
         self._work.set()
@@ -266,7 +270,9 @@ class Dispatcher:
     async def _adopt(self, keys: Sequence[AttemptKey]) -> set[AttemptKey]:
         attempts = await _until_available(lambda: self._storage.adopt(self.id, keys, self._settings.lease))
         self._ledger.take(attempts, time())
-        return {attempt.key for attempt in attempts if self._ledger.is_running(attempt.key)}
+        ours = {attempt.key for attempt in attempts if self._ledger.is_running(attempt.key)}
+        self._fenced += len(keys) - len(ours)
+        return ours
 
     def _fail_without_function(self, attempts: Sequence[Attempt]) -> None:
         message = "The function's code is no longer in storage. Register it again and execute it anew."

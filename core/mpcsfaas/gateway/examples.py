@@ -78,6 +78,7 @@ DISPATCHER = {
             "last_seen": 1735689600.0,
         }
     ],
+    "fenced": 0,
 }
 STATISTICS = {
     "queued": 12,

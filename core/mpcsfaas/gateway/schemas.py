@@ -269,6 +269,7 @@ class DispatcherAnswer(Struct, frozen=True):
     strategy: str
     started_at: float
     workers: tuple[WorkerInfo, ...]
+    fenced: int
 
 
 class WorkersAnswer(Struct, frozen=True):

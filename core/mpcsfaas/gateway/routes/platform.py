@@ -86,7 +86,9 @@ async def list_workers(request: Request) -> Response:
         request,
         WorkersAnswer(
             [
-                DispatcherAnswer(info.id, info.host, info.pid, info.strategy, info.started_at, info.workers)
+                DispatcherAnswer(
+                    info.id, info.host, info.pid, info.strategy, info.started_at, info.workers, info.fenced
+                )
                 for info in infos
             ]
         ),
