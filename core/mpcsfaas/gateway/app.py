@@ -11,6 +11,7 @@ from mpcsfaas.gateway import openapi, problems
 from mpcsfaas.gateway.context import Gateway
 from mpcsfaas.gateway.guard import Guard, HostNames
 from mpcsfaas.gateway.routes import classic, functions, groups, platform, results, tasks
+from mpcsfaas.gateway.routing import Shortcut
 from mpcsfaas.gateway.settings import GatewaySettings
 from mpcsfaas.interfaces import Serializer, Storage
 
@@ -51,9 +52,10 @@ def create_app(
     )
     app.state.gateway = gateway
     problems.install(app)
-    app.add_middleware(Guard, hosts=HostNames(settings.allowed_hosts), max_body=settings.max_body)
     for subject in (tasks, results, groups, functions, classic, platform):
         # Not include_router, which would look for each request's route twice: a third of the cost of a request.
         app.router.routes.extend(subject.router.routes)
+    app.add_middleware(Shortcut, routes=app.router.routes)
+    app.add_middleware(Guard, hosts=HostNames(settings.allowed_hosts), max_body=settings.max_body)
     openapi.document(app)
     return app
