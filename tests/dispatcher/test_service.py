@@ -11,7 +11,7 @@ import pytest
 
 from mpcsfaas.dispatcher import Dispatcher, DispatcherSettings
 from mpcsfaas.errors import StorageUnavailable
-from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, StrategyContext
+from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, StrategyContext, WorkerLink
 from mpcsfaas.interfaces.storage import StorageOptions
 from mpcsfaas.model import (
     Attempt,
@@ -39,6 +39,7 @@ class PlayedStrategy(DispatchStrategy):
     """Takes what it is given, and says what the test tells it to."""
 
     name: ClassVar[str] = "played"
+    worker_link: ClassVar[type[WorkerLink] | None] = WorkerLink
 
     def __init__(self, slots: int = 4) -> None:
         super().__init__(PluginOptions())
@@ -48,6 +49,7 @@ class PlayedStrategy(DispatchStrategy):
         self.stopped = False
         self.most_held = 0
         self.forgotten: list[AttemptKey] = []
+        self.is_deserted = False
 
     async def start(self, context: StrategyContext) -> None:
         self.context = context
@@ -71,7 +73,7 @@ class PlayedStrategy(DispatchStrategy):
         self.forgotten += keys
 
     def workers(self) -> list[WorkerInfo]:
-        return [WorkerInfo("w", "here", 1, self.slots, len(self.held))]
+        return [] if self.is_deserted else [WorkerInfo("w", "here", 1, self.slots, len(self.held))]
 
     async def stop(self) -> None:
         self.stopped = True
@@ -87,10 +89,14 @@ class UnreliableStorage(MemoryStorage):
     away = False
 
     commits_only_when: asyncio.Event | None = None
+    answers_claims_when: asyncio.Event | None = None
 
     async def claim(self, *arguments: object, **keywords: object) -> list[Attempt]:
         self._check_there()
-        return await super().claim(*arguments, **keywords)  # type: ignore[arg-type]
+        attempts = await super().claim(*arguments, **keywords)  # type: ignore[arg-type]
+        if self.answers_claims_when:
+            await self.answers_claims_when.wait()
+        return attempts
 
     async def finish(self, transitions: Sequence[Transition]) -> list[bool]:
         self._check_there()
@@ -382,5 +388,41 @@ def test_a_drain_that_takes_too_long_gives_back_at_no_cost() -> None:
             assert scene.strategy.cancelled == [(task_id, 1)]
             await scene.until(lambda: scene.strategy.stopped)
             assert await scene.storage.dispatchers() == []
+
+    play(scenario)
+
+
+def test_draining_waits_for_a_claim_that_is_out() -> None:
+    """Storage has given the task to this dispatcher, which does not know it yet: it would be nobody's for a lease."""
+
+    async def scenario() -> None:
+        async with running() as scene:
+            scene.storage.answers_claims_when = asyncio.Event()
+            [task_id] = await scene.enqueue()
+            await scene.until_state(task_id, State.RUNNING)
+            draining = asyncio.create_task(scene.dispatcher.drain())
+            await asyncio.sleep(0.05)
+            assert not draining.done()
+            scene.storage.answers_claims_when.set()
+            await scene.until(lambda: scene.strategy.held)
+            scene.strategy.finish(AttemptKey(task_id, 1))
+            await draining
+            assert await scene.state(task_id) is State.COMPLETED
+
+    play(scenario)
+
+
+def test_draining_does_not_wait_for_workers_that_are_gone() -> None:
+    async def scenario() -> None:
+        async with running() as scene:
+            [task_id] = await scene.enqueue(max_redeliveries=0)
+            await scene.until(lambda: scene.strategy.held)
+            draining = asyncio.create_task(scene.dispatcher.drain())
+            await asyncio.sleep(0.05)
+            assert not draining.done()
+            scene.strategy.is_deserted = True
+            await draining
+            await scene.until_state(task_id, State.QUEUED)
+            assert (await scene.record(task_id)).losses == 0
 
     play(scenario)

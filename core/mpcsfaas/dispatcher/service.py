@@ -93,6 +93,7 @@ class Dispatcher:
         self._results = asyncio.Event()
         self._settled = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._claiming = False
         self._draining = False
         self._fenced = 0
         self.serving = asyncio.Event()
@@ -116,12 +117,18 @@ class Dispatcher:
         self._work.set()
         try:
             async with asyncio.timeout(self._settings.drain_timeout):
-                while len(self._ledger) and not self._stopping.is_set():
+                while self._is_at_work() and not self._stopping.is_set():
                     self._settled.clear()
                     await self._settled.wait()
         except TimeoutError:
             log.warning("%d tasks still run after the drain timeout; they go back to the queue.", self._ledger.running)
         self.stop()
+
+    def _is_at_work(self) -> bool:
+        """Whether something runs or is not committed yet. A claim that is out may bring more, which would be lost."""
+        is_deserted = self._strategy.worker_link is not None and not self._strategy.workers()
+        runs = 0 if is_deserted else self._ledger.running
+        return self._claiming or runs + self._ledger.uncommitted > 0
 
     def stop(self) -> None:
         """Give back what is running and end `run`. Idempotent."""
@@ -151,7 +158,10 @@ class Dispatcher:
             room = 0 if self._draining else min(self._room(), CLAIM_BATCH)
             labels = self._strategy.labels()
             if room > 0 and not self._barren.issuperset(labels):
+                self._claiming = True
                 await self._claim(room, labels)
+                self._claiming = False
+                self._settled.set()
             else:
                 await self._work.wait()
 
@@ -230,6 +240,7 @@ class Dispatcher:
         if self._observer and _roster(info) != self._roster:
             self._observer.workers_changed(info)
         self._roster = _roster(info)
+        self._settled.set()  # Without workers, there may be nothing left to wait for.
 
     def info(self) -> DispatcherInfo:
         """This dispatcher's report of itself."""
@@ -251,6 +262,7 @@ class Dispatcher:
             while transitions := self._ledger.pending(COMMIT_BATCH):
                 await self._storage.finish(transitions)
                 self._ledger.settle(transitions)
+                self._strategy.settled([transition.key for transition in transitions])
             await self._storage.remove_dispatcher(self.id)
         except StorageUnavailable as error:
             log.warning(
