@@ -2,21 +2,116 @@
 
 import os
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from mpcsfaas.model import FailureKind
+import pytest
+
+from mpcsfaas.model import FailureKind, TaskRecord
 from mpcsfaas.testing.cluster import Cluster
 from mpcsfaas.testing.experiment import Experiment
+from mpcsfaas.testing.platform import wait_until, wait_until_gone
 
+HELD = ["ann", "bob", "cat", "dan"]
+"""As many as there are slots."""
 QUICK = [f"quick{number}" for number in range(40)]
-"""Tasks that wait behind the held ones."""
+"""These wait behind the held ones."""
+
+
+def endings(record: TaskRecord) -> list[FailureKind | None]:
+    return [attempt.failure.kind if attempt.failure else None for attempt in record.history]
+
+
+@contextmanager
+def load(experiment: Experiment) -> Iterator[None]:
+    """A client that submits one task after the other, and has some more accepted after the block is left."""
+    ended = threading.Event()
+    count = 0
+
+    def submit() -> None:
+        nonlocal count
+        remaining = 20
+        while remaining:
+            experiment.submit(f"load{count}")
+            count += 1
+            remaining -= ended.is_set()
+
+    thread = threading.Thread(target=submit)
+    thread.start()
+    try:
+        wait_until(lambda: count > 20, what="the load having begun")
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_a_child(cluster: Cluster, experiment: Experiment) -> None:
     """Its task runs again, and nobody else notices."""
-    experiment.hold("victim", "neighbour", "other", "another")
+    experiment.hold(*HELD)
     experiment.submit(*QUICK)
-    [child] = experiment.ledger.pids("victim")
+    [child] = experiment.ledger.pids("ann")
     os.kill(child, signal.SIGKILL)
-    victim, *_ = experiment.finish(untouched=["neighbour", "other", "another", *QUICK])
-    assert [attempt.failure and attempt.failure.kind for attempt in victim.history] == [FailureKind.CRASHED, None]
-    assert len(experiment.ledger.pids("victim")) == 2
+    victim, *_ = experiment.finish(untouched=[*HELD[1:], *QUICK])
+    assert endings(victim) == [FailureKind.CRASHED, None]
+    assert len(experiment.ledger.pids("ann")) == 2
+
+
+def test_a_worker(cluster: Cluster, experiment: Experiment) -> None:
+    """Its children die with it, its tasks run elsewhere, and the other worker's tasks just go on."""
+    experiment.hold(*HELD)
+    experiment.submit(*QUICK)
+    [child] = experiment.ledger.pids("ann")
+    victim = cluster.worker_of(child)
+    children = victim.descendants()
+    lost = [name for name in HELD if experiment.ledger.pids(name)[0] in children]
+    victim.crash()
+    wait_until_gone(children, what="the children of a killed worker")
+    wait_until(lambda: all(experiment.record(name).losses == 1 for name in lost), what="the loss being noticed")
+    records = experiment.finish(untouched=set(HELD) - set(lost))
+    assert [endings(record) for record in records[:4]] == [
+        [FailureKind.WORKER_LOST, None] if name in lost else [None] for name in HELD
+    ]
+    assert len(lost) == 2
+
+
+def test_a_dispatcher(cluster: Cluster, experiment: Experiment) -> None:
+    """Its successor adopts what runs, instead of running it again."""
+    experiment.hold(*HELD)
+    [dispatcher] = cluster.dispatchers
+    dispatcher.crash()
+    experiment.submit(*QUICK)
+    dispatcher.start()
+    wait_until(lambda: len(cluster.registered()) == 2, 20, "both workers being registered again")
+    records = experiment.finish(untouched=[*HELD, *QUICK])
+    assert [record.attempt for record in records] == [1] * len(records)
+
+
+def test_a_dispatcher_under_load(cluster: Cluster, experiment: Experiment) -> None:
+    """What it had claimed and not handed out comes back when its lease has run out."""
+    [dispatcher] = cluster.dispatchers
+    with load(experiment):
+        dispatcher.crash()
+        dispatcher.start()
+    experiment.finish()
+
+
+def test_a_gateway_under_load(cluster: Cluster, experiment: Experiment) -> None:
+    """Clients say again what it may have heard, and nothing is accepted twice."""
+    experiment.hold(*HELD)
+    with load(experiment):
+        cluster.gateway.crash()
+        cluster.gateway.start()
+    experiment.finish(untouched=experiment.accepted)
+
+
+@pytest.mark.parametrize("shared_cluster", ["push-redis", "pull-redis"], indirect=True)
+def test_redis_under_load(cluster: Cluster, experiment: Experiment) -> None:
+    """What it had answered is on the disk, and everybody finds it again."""
+    assert cluster.redis
+    experiment.hold(*HELD)
+    with load(experiment):
+        cluster.redis.kill()
+        cluster.redis.start()
+    experiment.finish(untouched=experiment.accepted)

@@ -91,6 +91,12 @@ class Cluster:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.take_notice()
+        if error is None:
+            with ThreadPoolExecutor() as threads:  # While there is a dispatcher to say goodbye to.
+                list(threads.map(PlatformProcess.terminate, self.workers))
+        else:
+            for part in filter(lambda part: part.is_running, self._parts):
+                part.kill()
         self._ends.close()
         wait_until_gone(self._seen, what="every process of the cluster")
 
