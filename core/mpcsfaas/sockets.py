@@ -1,6 +1,7 @@
 """The one place where sockets are made, and how messages move through them in an event loop."""
 
 import asyncio
+import resource
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
@@ -16,6 +17,11 @@ MESSAGES_AT_ONCE = 256
 HIGH_WATER_MARK = 1000
 """Messages that may wait for one peer; what is said beyond is dropped, and the protocol says it again."""
 LINGER_MILLISECONDS = 1000
+HEARING_SECONDS = 0.05
+"""How long workers have to read what was said last: what they have not read when the connection ends, ZMQ drops."""
+READABLE, WRITABLE = int(zmq.POLLIN), int(zmq.POLLOUT)
+AT_ONCE, AT_ONCE_WITH_MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
+"""As plain numbers, for reckoning with flags of pyzmq's enumerations takes longer than sending a part."""
 HEARTBEAT_MILLISECONDS = 2000
 HEARTBEAT_TIMEOUT_MILLISECONDS = 10_000
 RECONNECT_MILLISECONDS = 50
@@ -81,6 +87,12 @@ def make_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int) -> "zmq.So
     return made
 
 
+def allow_open_files() -> None:
+    """As many as this process may ask for: with the usual 1024, the thousandth worker would knock in vain."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 class Channel:
     """A socket in an event loop: calls `heard` with each message, and `ready` after whatever happened to it."""
 
@@ -95,6 +107,7 @@ class Channel:
 
     def bind(self, url: str) -> str:
         """Listen; the address with the port that was chosen. Raises `MpcsfaasError`."""
+        allow_open_files()
         try:
             self._socket.bind(url)
         except zmq.ZMQError as error:
@@ -112,12 +125,17 @@ class Channel:
 
     def can_send(self) -> bool:
         """Whether a message would go out; for a socket with one peer."""
-        return bool(self._events() & zmq.POLLOUT)
+        events = self._events()
+        if events & READABLE:
+            self._look_again()  # Asking may have swallowed the signal that something came in.
+        return bool(events & WRITABLE)
 
     def send(self, parts: Sequence[bytes]) -> bool:
         """Send one message; False if it was dropped, because the peer is gone or does not keep up."""
         try:
-            self._socket.send_multipart(parts, zmq.NOBLOCK)
+            for part in parts[:-1]:
+                self._socket.send(part, AT_ONCE_WITH_MORE)
+            self._socket.send(parts[-1], AT_ONCE)
         except zmq.ZMQError:
             return False
         finally:
@@ -132,19 +150,21 @@ class Channel:
         self._loop.remove_reader(self._socket.fileno())
         if self._again:
             self._again.cancel()
+        if self._socket.type == zmq.ROUTER:
+            await asyncio.sleep(HEARING_SECONDS)
         self._socket.close()
         await asyncio.to_thread(self._context.term)
 
     def _on_event(self) -> None:
         self._again = None
         for _ in range(MESSAGES_AT_ONCE):
-            if self._closed or not self._events() & zmq.POLLIN:
+            if self._closed or not self._events() & READABLE:
                 break
             with suppress(zmq.Again):
-                self._heard(self._socket.recv_multipart(zmq.NOBLOCK))
+                self._heard(self._socket.recv_multipart(AT_ONCE))
         if not self._closed:
             self._ready()
-            if self._events() & zmq.POLLIN:
+            if self._events() & READABLE:
                 self._look_again()
 
     def _events(self) -> int:

@@ -19,6 +19,8 @@ from mpcsfaas_push.worker import PushLink
 
 log = logging.getLogger(__name__)
 
+RECEIPT_SECONDS = 0.05
+"""How long a receipt waits for something else to go with it: on their own, they are a third of all messages."""
 COMPLAINT_SECONDS = 10.0
 """Least pause between log lines about bad frames."""
 
@@ -37,7 +39,11 @@ class PushStrategy(DispatchStrategy):
         self._channel: Channel | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Handle | None = None
+        self._mailing: asyncio.Handle | None = None
         self._unsent: dict[bytes, list[bytes]] = {}
+        """Frames by worker."""
+        self._urgent: dict[bytes, None] = {}
+        """Workers to whom something was said that cannot wait."""
         self._adoptions: set[asyncio.Task[None]] = set()
         self.malformed = 0
         """Frames that were no messages, and were dropped."""
@@ -92,13 +98,13 @@ class PushStrategy(DispatchStrategy):
 
     async def stop(self) -> None:
         """Send what was said last, and close. Workers go on with what they run, and look for another dispatcher."""
-        channel, self._channel = self._channel, None
-        for handle in filter(None, (self._timer, self._flushing)):
+        for handle in filter(None, (self._timer, self._flushing, self._mailing)):
             handle.cancel()
         for adoption in self._adoptions:
             adoption.cancel()
+        self._send_all()
+        channel, self._channel = self._channel, None
         if channel:
-            self._send_all(channel)
             await channel.close()
 
     # What happens
@@ -143,19 +149,29 @@ class PushStrategy(DispatchStrategy):
         frames = self._unsent.setdefault(say.route, [])
         for message in say.messages:
             frames.append(wire.encode(message, say.version))
-        if self._flushing is None:
-            self._flushing = self._loop.call_soon(self._flush)
+        if all(isinstance(message, wire.Settled) for message in say.messages):
+            self._mailing = self._mailing or self._loop.call_later(RECEIPT_SECONDS, self._send_all)
+            return
+        self._urgent[say.route] = None
+        self._flushing = self._flushing or self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
+        """What cannot wait, and with it whatever else was said to the same workers."""
         self._flushing = None
-        if self._channel:
-            self._send_all(self._channel)
+        urgent, self._urgent = self._urgent, {}
+        for route in urgent:
+            self._send(route, self._unsent.pop(route))
 
-    def _send_all(self, channel: Channel) -> None:
-        """One message for each worker, of all that was said to it in this turn of the loop."""
+    def _send_all(self) -> None:
+        self._mailing = None
+        self._urgent.clear()
         unsent, self._unsent = self._unsent, {}
         for route, frames in unsent.items():
-            channel.send([route, *frames])
+            self._send(route, frames)
+
+    def _send(self, route: bytes, frames: Sequence[bytes]) -> None:
+        if self._channel:
+            self._channel.send([route, *frames])
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
