@@ -1,9 +1,11 @@
 """How the operations talk to the server: scripts change, commands ask."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from mpcsfaas_storage_redis.connection import Command, Session, connect
+from mpcsfaas_storage_redis.connecting import connect
+from mpcsfaas_storage_redis.connection import Command
 from mpcsfaas_storage_redis.lane import Lane
 from mpcsfaas_storage_redis.location import Location
 from mpcsfaas_storage_redis.scripts import load
@@ -18,17 +20,9 @@ class Client:
         """`clock`, if given, tells the time instead of the server."""
         self._prefix = f"{{{prefix}}}:"
         self._clock = clock
-
-        def make() -> Session:
-            return Session(connect(location, timeout))
-
+        make = partial(connect, location, timeout)
         self._changes = Lane(location.name, make)
         self._questions = Lane(location.name, make)
-
-    def start(self) -> None:
-        """Begin; nothing is sent yet."""
-        self._changes.start()
-        self._questions.start()
 
     async def stop(self) -> None:
         """Finish what was asked for. Idempotent."""

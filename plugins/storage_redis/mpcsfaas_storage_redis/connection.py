@@ -1,114 +1,156 @@
-"""Connections, made and used in the thread that they belong to."""
+"""A connection in the event loop: what is asked in one turn goes out together, and answers come in its order."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol, cast
+import asyncio
+import select
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
 
-import redis
-from redis.backoff import NoBackoff
-from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
-from redis.exceptions import NoScriptError, ResponseError
-from redis.retry import Retry
-from redis.sentinel import Sentinel
-
-from mpcsfaas_storage_redis.location import Location
-from mpcsfaas_storage_redis.scripts import load, names
+from hiredis import ProtocolError, Reader, pack_command
+from redis.exceptions import ResponseError
 
 Command = Sequence[str | bytes | int]
 
+_pack = cast(Callable[[tuple[str | bytes | int, ...]], bytes], pack_command)
 
-class Wire(Protocol):
-    """What is used of redis-py's connections."""
-
-    def connect(self) -> None:
-        """Connect and log in."""
-
-    def disconnect(self) -> None:
-        """Hang up."""
-
-    def can_read(self, timeout: float) -> bool:
-        """True if something came, be it the end."""
-
-    def pack_commands(self, commands: Sequence[Command]) -> Sequence[bytes]:
-        """The bytes to send."""
-
-    def send_packed_command(self, command: Sequence[bytes]) -> None:
-        """Send bytes."""
-
-    def read_response(self) -> Any:
-        """The next answer, or message."""
+INCOMPLETE = object()
+"""What the reader gives when the rest of an answer is yet to come."""
 
 
-def connect(location: Location, timeout: float | None, connect_timeout: float | None = None) -> Wire:
-    """A connection that is open; `timeout` limits each read, for ever if None. Raises `RedisError` or `OSError`."""
-    connection = cast(Wire, _make(location, timeout, connect_timeout or timeout))
-    connection.connect()
-    return connection
+@dataclass(slots=True)
+class Exchange:
+    """Commands of one caller that are not all answered."""
+
+    size: int
+    future: "asyncio.Future[list[Any]]"
+    answers: list[Any] = field(default_factory=list)
 
 
-def _make(location: Location, timeout: float | None, connect_timeout: float | None) -> object:
-    settings: dict[str, Any] = {
-        **location.settings,
-        "socket_timeout": timeout,
-        "retry": Retry(NoBackoff(), 0),
-        "protocol": 2,
-    }
-    kind: Any = UnixDomainSocketConnection
-    if location.path:
-        return kind(path=location.path, **settings)
-    kind = SSLConnection if location.is_tls else Connection
-    host, port = _primary(location, connect_timeout) if location.sentinel else location.hosts[0]
-    return kind(host=host, port=port, socket_keepalive=True, socket_connect_timeout=connect_timeout, **settings)
+class Connection(asyncio.Protocol):
+    """Nobody waits for the answers of others: each exchange is sent at the end of the turn in which it is asked for.
 
+    `timeout` is for how long the server may owe answers without sending anything. `heard` gets what comes unasked.
+    """
 
-def _primary(location: Location, timeout: float | None) -> tuple[str, int]:
-    """Ask the sentinels."""
-    settings = {"socket_timeout": timeout, "protocol": 2, "retry": Retry(NoBackoff(), 0)}
-    tls = {name: value for name, value in location.settings.items() if name.startswith("ssl_")}
-    if location.is_tls:
-        settings |= {"ssl": True, **tls}
-    make: Any = Sentinel
-    sentinel = make(location.hosts, sentinel_kwargs={**settings, **location.sentinel_settings})
-    try:
-        host, port = sentinel.discover_master(location.sentinel)
-    finally:
-        for client in sentinel.sentinels:
-            client.close()
-    return str(host), int(port)
+    def __init__(self, timeout: float, heard: Callable[[Any], None] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timeout = timeout
+        self._heard = heard
+        self._reader = Reader(replyError=_error, notEnoughData=INCOMPLETE)
+        self._outgoing: list[bytes] = []
+        self._unanswered = 0
+        """Commands that were sent."""
+        self._exchanges: deque[Exchange] = deque()
+        self._heard_at = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+        self._problem: Exception | None = None
+        self._lost = self._loop.create_future()
 
-
-class Session:
-    """A connection for commands: many at a time, answered in order."""
-
-    def __init__(self, connection: Wire) -> None:
-        self._connection = connection
-
-    def is_stale(self) -> bool:
-        """True if the server has hung up. Nothing else is ever unasked for."""
-        try:
-            return self._connection.can_read(0)
-        except (redis.RedisError, OSError):
+    def is_lost(self) -> bool:
+        """True if it can't be used any more, also if the loop has not heard of that yet."""
+        if self._problem or self._transport.is_closing():
             return True
+        return not self._exchanges and self._is_readable()  # Nothing ever comes then, except the end.
 
-    def exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """The answer to each command; an error of one command is an answer. Raises if the connection is lost."""
-        answers = self._exchange(commands)
-        missing = [index for index, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-        if missing:
-            self._exchange([("SCRIPT", "LOAD", load(name).text) for name in names()])
-            for index, answer in zip(missing, self._exchange([commands[index] for index in missing]), strict=True):
-                answers[index] = answer
-        return answers
+    async def exchange(self, commands: Sequence[Command]) -> list[Any]:
+        """The answer to each command, be it a `ResponseError`. Raises `OSError` if the connection is lost."""
+        if self._problem:
+            raise self._problem
+        packed = [_pack(tuple(command)) for command in commands]
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        if not self._exchanges:
+            self._heard_at = self._loop.time()
+            self._watch = self._watch or self._loop.call_later(self._timeout, self._look_at_time)
+        if not self._outgoing:
+            self._loop.call_soon(self._send)
+        self._outgoing += packed
+        self._exchanges.append(Exchange(len(packed), future))
+        return await future
 
-    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        self._connection.send_packed_command(self._connection.pack_commands(commands))
-        return [self._answer() for _ in commands]
+    def fail(self, problem: Exception) -> None:
+        """Hang up at once, which is the end of every exchange."""
+        self._problem = self._problem or problem
+        self._transport.abort()
 
-    def _answer(self) -> Any:
+    async def close(self) -> None:
+        """Wait for the answers that are on their way, and hang up."""
+        if self._exchanges:
+            await asyncio.wait([exchange.future for exchange in self._exchanges])
+        self._transport.abort()
+        await self.wait_lost()
+
+    async def wait_lost(self) -> None:
+        """Return once there is no connection any more."""
+        await asyncio.shield(self._lost)
+
+    def _send(self) -> None:
+        self._transport.write(b"".join(self._outgoing))
+        self._unanswered += len(self._outgoing)
+        self._outgoing = []
+
+    def _is_readable(self) -> bool:
+        return bool(self._poll.poll(0))
+
+    def _look_at_time(self) -> None:
+        """The one timer, which looks again later when something came meanwhile."""
+        self._watch = None
+        left = self._heard_at + self._timeout - self._loop.time()
+        if not self._exchanges:
+            return
+        if left > 0 or self._is_readable():
+            self._watch = self._loop.call_later(max(left, 0.0), self._look_at_time)
+        else:
+            self.fail(TimeoutError(f"Timeout: no answer for {self._timeout:g} s"))
+
+    # What the loop tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See `asyncio.Protocol`."""
+        self._transport = cast(asyncio.Transport, transport)
+        self._poll = select.poll()
+        self._poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+
+    def data_received(self, data: bytes) -> None:
+        """See `asyncio.Protocol`."""
+        self._heard_at = self._loop.time()
+        self._reader.feed(data)
         try:
-            return self._connection.read_response()
-        except ResponseError as error:
-            return error
+            while (answer := self._reader.gets()) is not INCOMPLETE:
+                self._receive(answer)
+        except ProtocolError as error:
+            self.fail(ConnectionError(f"no Redis server answers there: {error}"))
 
-    def close(self) -> None:
-        """Hang up."""
-        self._connection.disconnect()
+    def connection_lost(self, error: Exception | None) -> None:
+        """See `asyncio.Protocol`."""
+        self._problem = self._problem or error or ConnectionResetError("the server hung up")
+        if self._watch:
+            self._watch.cancel()
+        for exchange in self._exchanges:
+            if not exchange.future.done():
+                exchange.future.set_exception(self._problem)
+        self._exchanges.clear()
+        if not self._lost.done():
+            self._lost.set_result(None)
+
+    def _receive(self, answer: Any) -> None:
+        if self._unanswered:
+            self._unanswered -= 1
+            self._settle(answer)
+        elif isinstance(answer, ResponseError):
+            self.fail(answer)
+        elif self._heard:
+            self._heard(answer)
+
+    def _settle(self, answer: Any) -> None:
+        exchange = self._exchanges[0]
+        exchange.answers.append(answer)
+        if len(exchange.answers) == exchange.size:
+            self._exchanges.popleft()
+            if not exchange.future.done():
+                exchange.future.set_result(exchange.answers)
+
+
+def _error(text: str) -> ResponseError:
+    """An error that is told by its first word, which ERR is none of."""
+    return ResponseError(text.removeprefix("ERR "))

@@ -1,83 +1,62 @@
 """Hears the wake-ups. They are hints: whatever is not heard is found by looking."""
 
 import asyncio
-import socket
-import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
+from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from mpcsfaas_storage_redis.backoff import Backoff
-from mpcsfaas_storage_redis.connection import Wire
+from mpcsfaas_storage_redis.connection import Connection
 
 WORK = b"tasks"
 COMPLETION = b"results"
 
+Hear = Callable[[Any], None]
+
 
 class Listener:
-    """A thread that waits for messages, and calls back into the event loop's thread, once for a burst of them."""
+    """Calls back for each message, and each time that it begins to listen."""
 
-    def __init__(self, connect: Callable[[], Wire], heard: Mapping[bytes, Callable[[], None]]) -> None:
+    def __init__(
+        self, connect: Callable[[Hear], Awaitable[Connection]], heard: Mapping[bytes, Callable[[], None]]
+    ) -> None:
         self._connect = connect
         self._heard = heard
-        self._pending: set[bytes] = set()
-        self._connection: Wire | None = None
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="redis listener", daemon=True)
+        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to listen."""
-        self._loop = asyncio.get_running_loop()
-        self._thread.start()
+        self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """Hang up. Idempotent."""
-        self._closing.set()
-        if self._thread.ident is not None:
-            self._interrupt()
-            await asyncio.to_thread(self._thread.join)
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
-    def _interrupt(self) -> None:
-        """End the read that the thread waits in."""
-        channel: socket.socket | None = getattr(self._connection, "_sock", None)
-        if channel:
-            with suppress(OSError):
-                channel.shutdown(socket.SHUT_RDWR)
-
-    # In the thread
-
-    def _run(self) -> None:
+    async def _run(self) -> None:
         backoff = Backoff()
-        while not self._closing.is_set():
+        while True:
             try:
-                self._listen(backoff)
+                await self._listen(backoff)
             except (RedisError, OSError):
-                self._closing.wait(backoff.failed(monotonic()))
-            finally:
-                self._hang_up()
+                await asyncio.sleep(backoff.failed(monotonic()))
 
-    def _listen(self, backoff: Backoff) -> None:
-        connection = self._connection = self._connect()
-        connection.send_packed_command(connection.pack_commands([("SUBSCRIBE", *self._heard)]))
-        while not self._closing.is_set():
-            message = connection.read_response()
-            backoff.succeeded()
+    async def _listen(self, backoff: Backoff) -> None:
+        connection = await self._connect(self._hear)
+        try:
             # The answer to SUBSCRIBE counts as a message: something may have happened while nobody listened.
-            self._tell(message[1])
+            for answer in await connection.exchange([("SUBSCRIBE", channel) for channel in self._heard]):
+                self._hear(answer)
+            backoff.succeeded()
+            await connection.wait_lost()
+        finally:
+            await connection.close()
+        raise ConnectionResetError
 
-    def _tell(self, channel: bytes) -> None:
-        if channel not in self._pending:
-            self._pending.add(channel)
-            with suppress(RuntimeError):  # The loop is closed: nobody waits any more.
-                self._loop.call_soon_threadsafe(self._call_back, channel)
-
-    def _call_back(self, channel: bytes) -> None:
-        self._pending.discard(channel)
-        self._heard[channel]()
-
-    def _hang_up(self) -> None:
-        if self._connection:
-            self._connection.disconnect()
-            self._connection = None
+    def _hear(self, message: Any) -> None:
+        if isinstance(message, ResponseError):
+            raise message
+        self._heard[message[1]]()

@@ -1,5 +1,6 @@
 """From a URL to the servers that it names. No connection is made here."""
 
+import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -20,8 +21,14 @@ def _yes_or_no(text: str) -> bool:
     return text.lower() in ("yes", "true", "1")
 
 
+def _verification(text: str) -> ssl.VerifyMode:
+    if text not in ("none", "optional", "required"):
+        raise ValueError(f"{text!r} is neither none nor optional nor required")
+    return ssl.VerifyMode[f"CERT_{text.upper()}"]
+
+
 TLS_PARAMETERS: Mapping[str, Callable[[str], Any]] = {
-    "ssl_cert_reqs": str,
+    "ssl_cert_reqs": _verification,
     "ssl_ca_certs": str,
     "ssl_certfile": str,
     "ssl_keyfile": str,
@@ -40,7 +47,7 @@ PARAMETERS: Mapping[str, Callable[[str], Any]] = {
 
 
 class Location(NamedTuple):
-    """What a URL says. `settings` are redis-py's, without host and port."""
+    """What a URL says. `settings` are named as redis-py names them."""
 
     hosts: tuple[tuple[str, int], ...]
     path: str

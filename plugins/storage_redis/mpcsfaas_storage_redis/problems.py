@@ -56,10 +56,10 @@ def explain(error: BaseException, name: str) -> MpcsfaasError:
     """The platform's own error to raise instead."""
     if isinstance(error, MpcsfaasError):
         return type(error)(*error.args)
-    word, text = _word(error), str(error)
+    word, text = _word(error), str(error) or type(error).__name__
     if word in PASSING:
         return StorageUnavailable(f"{name}: {PASSING[word]} ({text})")
-    if isinstance(error, NOT_ALLOWED) or word in ("NOAUTH", "WRONGPASS", "NOPERM"):
+    if isinstance(error, NOT_ALLOWED) or word in ("NOAUTH", "WRONGPASS", "NOPERM", "AUTH"):
         return SettingsError(f"{name} does not let us in: {text}; correct user and password, or the user's ACL")
     if isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError)):
         return StorageUnavailable(f"{name} cannot be reached: {text}; start it, or wait until it is back")

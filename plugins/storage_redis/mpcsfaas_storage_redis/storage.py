@@ -1,4 +1,4 @@
-"""`redis`: each method is a script or a few commands, sent by a thread together with all that wait."""
+"""`redis`: each method is a script or a few commands, sent with all that the same turn of the loop asks for."""
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -22,7 +22,7 @@ from mpcsfaas.model import (
 )
 from mpcsfaas_storage_redis import acceptance, claims, endings, functions, housekeeping, listing, opening, reading
 from mpcsfaas_storage_redis.client import Client
-from mpcsfaas_storage_redis.connection import connect
+from mpcsfaas_storage_redis.connecting import connect
 from mpcsfaas_storage_redis.listener import COMPLETION, WORK, Listener
 from mpcsfaas_storage_redis.location import parse
 from mpcsfaas_storage_redis.options import RedisOptions
@@ -49,13 +49,12 @@ class RedisStorage(Storage):
         self._client = Client(self._location, options.prefix, options.timeout, server_clock)
         self._waits = Waits(self._client, options.poll_interval)
         heard = {WORK: self._waits.work.set, COMPLETION: self._waits.completion.set}
-        self._listener = Listener(partial(connect, self._location, None, options.timeout), heard)
+        self._listener = Listener(partial(connect, self._location, options.timeout), heard)
         self._fenced = 0
         self._closed = False
 
     async def open(self) -> None:
         """See `Storage`."""
-        self._client.start()
         try:
             await opening.check(self._client, self._location.name)
         except BaseException:
