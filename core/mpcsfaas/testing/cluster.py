@@ -1,6 +1,6 @@
 """A whole platform of real processes that is to be mistreated: what was killed comes back, and nothing stays behind."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,15 +17,16 @@ SLOTS = 2
 
 
 class Cluster:
-    """Storage, a gateway, dispatchers, and workers of two slots each that reach their dispatcher by way of a proxy.
+    """Storage, a gateway, dispatchers, and two workers that reach their dispatcher by way of a proxy.
 
-    Redis has `appendfsync always`. Worker *i* belongs to dispatcher *i* modulo their number.
+    Redis has `appendfsync always`. With two dispatchers, each has a worker. Workers have two slots and keep nothing
+    ready behind them, so four tasks that are held are running tasks.
     """
 
     def __init__(
         self, folder: Path, mode: str, storage: str = "redis", *, dispatchers: int = 1, settings: Sequence[str] = ()
     ) -> None:
-        """`settings` are arguments of the dispatchers, of which there may be two; there are always two workers."""
+        """`settings` are arguments of the dispatchers, one or two."""
         self.mode = mode
         self.redis = RedisServer(folder, aof="always") if storage == "redis" else None
         self._deployment = Deployment(folder, mode, self.redis.url if self.redis else "")
@@ -50,8 +51,7 @@ class Cluster:
             proxy.heal()
         if self.redis and not self.redis.is_running:
             self.redis.start()
-        with ThreadPoolExecutor() as threads:
-            list(threads.map(PlatformProcess.start, [part for part in self._parts if not part.is_running]))
+        _in_parallel(PlatformProcess.start, [part for part in self._parts if not part.is_running])
         wait_until(lambda: self.registered() == {worker.pid for worker in self.workers}, 30, "all being registered")
         self.take_notice()
 
@@ -77,7 +77,7 @@ class Cluster:
         self._ends.enter_context(self._deployment)
         for number in range(2):
             url = f"tcp://127.0.0.1:{self.proxies[number % len(self.proxies)].port}"
-            self.workers.append(self._deployment.worker(SLOTS, workers_url=url))
+            self.workers.append(self._deployment.worker(SLOTS, "--prefetch", "0", workers_url=url))
         try:
             self._deployment.start()
             self._client = self._ends.enter_context(Client(self._deployment.url, timeout=60))
@@ -91,15 +91,19 @@ class Cluster:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.take_notice()
-        if error is None:
-            with ThreadPoolExecutor() as threads:  # While there is a dispatcher to say goodbye to.
-                list(threads.map(PlatformProcess.terminate, self.workers))
-        else:
-            for part in filter(lambda part: part.is_running, self._parts):
-                part.kill()
-        self._ends.close()
+        try:
+            if error is None:
+                _in_parallel(PlatformProcess.terminate, self.workers)  # While there is a dispatcher to let them go.
+        finally:
+            _in_parallel(PlatformProcess.kill, [part for part in self._parts if part.is_running and error])
+            self._ends.close()
         wait_until_gone(self._seen, what="every process of the cluster")
 
     @property
     def _parts(self) -> list[PlatformProcess]:
         return [self.gateway, *self.dispatchers, *self.workers]
+
+
+def _in_parallel(action: Callable[[PlatformProcess], object], parts: Sequence[PlatformProcess]) -> None:
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(action, parts))
