@@ -51,7 +51,9 @@ def test_a_task_is_shown_with_its_attempts(mpcsfaas: CommandLine, submitted: lis
     assert "listed (" in shown
     assert "exception: why" in shown
     assert "raise ValueError(why)" in shown
-    assert "attempt" in shown
+    assert "hops" in shown
+    assert "queued " in shown
+    assert "stored " in shown
 
 
 def test_a_task_of_a_removed_function_is_shown(mpcsfaas: CommandLine) -> None:

@@ -33,6 +33,7 @@ COMMANDS = {
     "stats": "mpcsfaas.cli.platform_commands",
     "workers": "mpcsfaas.cli.platform_commands",
     "doctor": "mpcsfaas.cli.doctor",
+    "bench": "mpcsfaas.cli.bench",
     "demo": "mpcsfaas.cli.demo",
 }
 """The module of each command, in the order in which help lists them."""

@@ -71,6 +71,11 @@ def at(moment: float | None) -> str:
     return "" if not moment else datetime.fromtimestamp(moment).astimezone().isoformat(" ", "milliseconds")
 
 
+def fine_duration(seconds: float) -> str:
+    """As `duration`, with what is below a tenth of a second in hundredths of a millisecond."""
+    return f"{seconds * 1e3:.2f} ms" if seconds < 0.1 else duration(seconds)
+
+
 def duration(seconds: float) -> str:
     """Seconds in the unit that fits."""
     for limit, size, unit, digits in UNITS:

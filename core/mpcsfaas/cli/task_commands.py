@@ -8,8 +8,9 @@ import typer
 
 from mpcsfaas.cli.errors import FAILED
 from mpcsfaas.cli.gateway import Json, Url, cancel_tasks, function_info, function_named, gateway, tasks_page
+from mpcsfaas.cli.hops import ATTEMPT_HOPS, attempt_hops, task_hops
 from mpcsfaas.cli.outcomes import print_outcome, wait_for_end
-from mpcsfaas.cli.rendering import ago, at, duration, print_fields, print_json, print_table
+from mpcsfaas.cli.rendering import ago, at, duration, fine_duration, print_fields, print_json, print_table
 from mpcsfaas.client import Client
 from mpcsfaas.client.errors import NotFound
 from mpcsfaas.model import AttemptRecord, State, TaskOptions, TaskRecord
@@ -131,13 +132,14 @@ def _print_record(record: TaskRecord, name: str) -> None:
             ("serializer", record.serializer),
             ("accepted", at(record.created_at)),
             ("ended", at(record.finished_at)),
+            ("hops", _stages(record)),
             ("options", _options(record.options)),
             ("failure", record.failure and f"{record.failure.kind}: {record.failure.message}"),
         ]
     )
     if record.history:
         typer.echo()
-        columns = ("attempt", "worker", "claimed", "waited", "ran", "failure")
+        columns = ("attempt", "worker", "claimed", *ATTEMPT_HOPS, "failure")
         print_table(columns, [_attempt_row(attempt) for attempt in record.history])
     if record.failure and record.failure.traceback:
         typer.echo(f"\n{record.failure.traceback.rstrip()}")
@@ -150,8 +152,14 @@ def _options(options: TaskOptions) -> str:
 
 
 def _attempt_row(attempt: AttemptRecord) -> tuple[object, ...]:
-    ran = attempt.finished_at - attempt.started_at if attempt.started_at and attempt.finished_at else None
-    waited = attempt.started_at - attempt.claimed_at if attempt.started_at and attempt.claimed_at else None
-    times = ["" if seconds is None else duration(max(0.0, seconds)) for seconds in (waited, ran)]
+    seconds = dict(attempt_hops(attempt))
+    times = [fine_duration(seconds[name]) if name in seconds else "" for name in ATTEMPT_HOPS]
     kind = attempt.failure.kind if attempt.failure else ""
     return attempt.number, attempt.worker, at(attempt.claimed_at), *times, kind
+
+
+def _stages(record: TaskRecord) -> str:
+    """Where the time of a task that has ended went; after retries, the time before the last claim counts as queued."""
+    if record.finished_at is None or not record.history:
+        return ""
+    return ", ".join(f"{hop.name} {fine_duration(hop.seconds)}" for hop in task_hops(record))
