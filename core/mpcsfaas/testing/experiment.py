@@ -1,7 +1,7 @@
 """Tasks that are watched from outside while the platform is mistreated, and the judgement of what became of them."""
 
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,17 +28,18 @@ class Experiment:
         self.accepted: dict[str, str] = {}
         """The ids of all tasks for which the gateway has said that it has them."""
         self.client = client.with_options(group=str(uuid.uuid4()))
-        self._group = self.client.session.options["group"]
+        self.group = self.client.session.options["group"]
         self._task = self.ledger.held_task()
 
-    def submit(self, *names: str, held: bool = False) -> None:
-        """Submit tasks; held ones run until `finish`."""
-        handles = self.client.submit_many(self._task, [(name, held) for name in names])
+    def submit(self, *names: str, held: bool = False, wait: Callable[[], None] | None = None) -> None:
+        """Submit tasks; held ones run until `finish`, and do `wait` again and again."""
+        task = self.ledger.held_task(wait) if wait else self._task
+        handles = self.client.submit_many(task, [(name, held) for name in names])
         self.accepted |= {name: handle.id for name, handle in zip(names, handles, strict=True)}
 
-    def hold(self, *names: str) -> None:
+    def hold(self, *names: str, wait: Callable[[], None] | None = None) -> None:
         """Submit held tasks, and wait until each has begun."""
-        self.submit(*names, held=True)
+        self.submit(*names, held=True, wait=wait)
         wait_until(lambda: set(names) <= set(self.ledger.names()), 30, f"{names} having begun")
 
     def record(self, name: str) -> TaskRecord:
@@ -53,7 +54,7 @@ class Experiment:
         self.ledger.release()
         for name in self.accepted:
             self._wait_for(name, timeout)
-        outcomes = [Outcome(record, self._value(record)) for record in self.client.tasks(group=self._group)]
+        outcomes = [Outcome(record, self._value(record)) for record in self.client.tasks(group=self.group)]
         found = violations(self.accepted, outcomes, self.ledger, untouched)
         assert not found, "\n".join(found)
         records = {outcome.record.id: outcome.record for outcome in outcomes}

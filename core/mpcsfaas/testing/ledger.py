@@ -50,8 +50,11 @@ class Ledger:
 
         return enter
 
-    def held_task(self) -> Callable[[str, bool], tuple[str, int]]:
-        """A function that enters a name, waits for `release` if it is `held`, and returns the name and its process."""
+    def held_task(self, wait: Callable[[], None] | None = None) -> Callable[[str, bool], tuple[str, int]]:
+        """A function that enters a name, waits for `release` if it is `held`, and returns the name and its process.
+
+        It looks whether it is released after every `wait`, which takes 20 ms unless it is given.
+        """
         write, gate = _writer(str(self.path)), str(self._gate)
 
         def enter(name: str, held: bool) -> tuple[str, int]:
@@ -60,7 +63,7 @@ class Ledger:
 
             write(name, "began")
             while held and not os.path.exists(gate):
-                time.sleep(0.02)
+                time.sleep(0.02) if wait is None else wait()
             write(name, "ended")
             return name, os.getpid()
 

@@ -1,8 +1,6 @@
 """A proxy that swallows one answer: it costs one timeout, nothing is lost, and nothing is begun twice."""
 
-import subprocess
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,13 +8,12 @@ from pathlib import Path
 import pytest
 import zmq
 
-from mpcsfaas.client import Client
 from mpcsfaas.errors import InvalidFrame
-from mpcsfaas.testing.platform import PlatformProcess, wait_until
+from mpcsfaas.testing.cluster import Cluster
+from mpcsfaas.testing.deployment import Deployment
+from mpcsfaas.testing.experiment import Experiment
+from mpcsfaas.testing.platform import wait_until
 from mpcsfaas.wire import FromDispatcher, Jobs, Settled, Welcome, decode_from_dispatcher
-
-PlatformAt = Callable[[str], PlatformProcess]
-StartWorker = Callable[..., "subprocess.Popen[bytes]"]
 
 
 class Proxy:
@@ -88,25 +85,17 @@ LOSSES: dict[str, Callable[[FromDispatcher], bool]] = {
 }
 
 
+@pytest.mark.parametrize("shared_cluster", ["pull-redis"], indirect=True)
 @pytest.mark.parametrize("loss", LOSSES)
-def test_an_answer_that_is_lost_costs_one_timeout(
-    loss: str, tcp_url: str, platform_at: PlatformAt, tmp_path: Path, start_worker: StartWorker
-) -> None:
-    path = str(tmp_path / "ledger")
-
-    def write(number: int) -> int:
-        import os
-
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(descriptor, f"{number}\n".encode())
-        os.close(descriptor)
-        return number
-
-    with platform_at(tcp_url) as platform, Client(platform.url) as client, proxied(tcp_url, LOSSES[loss]) as proxy:
-        start_worker(2, proxy.url)
-        tasks = client.submit_many(write, [(number,) for number in range(40)])
-        assert [task.result(timeout=60) for task in tasks] == list(range(40))
+def test_a_reply_that_is_lost(loss: str, cluster: Cluster, experiment: Experiment, tmp_path: Path) -> None:
+    """It costs one timeout and a new socket."""
+    numbered = [f"task{number}" for number in range(40)]
+    experiment.client = experiment.client.with_options(labels=["proxied"])
+    dispatcher = f"tcp://127.0.0.1:{cluster.proxies[0].port}"
+    with proxied(dispatcher, LOSSES[loss]) as proxy, Deployment(tmp_path, "pull") as deployment:
+        deployment.worker(2, "--labels", "proxied", workers_url=proxy.url).start()
+        experiment.submit(*numbered)
         wait_until(proxy.swallowed.is_set, 20, f"{loss} being lost")
-        assert client.run(abs, -1) == 1
-        assert [record.attempt for record in map(client.task, tasks)] == [1] * 40
-    assert Counter(Path(path).read_text().split()) == {str(number): 1 for number in range(40)}
+        experiment.submit("afterwards")
+        records = experiment.finish(untouched=[*numbered, "afterwards"])
+        assert [record.attempt for record in records] == [1] * len(records)
