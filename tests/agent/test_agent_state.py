@@ -230,7 +230,8 @@ class AgentMachine(RuleBasedStateMachine):
             assert all(isinstance(message, Hello) for message in said), "spoke before it was known"
 
     def check_hello(self, hellos: Sequence[Hello]) -> None:
-        due = not self.welcome and self.now >= self.said_hello_at + HELLO_SECONDS
+        has_gone = self.state.leaving and not self.held
+        due = not self.welcome and not has_gone and self.now >= self.said_hello_at + HELLO_SECONDS
         assert len(hellos) == due
         for hello in hellos:
             assert set(hello.held) == self.held
@@ -282,7 +283,7 @@ class AgentMachine(RuleBasedStateMachine):
             assert (fetch.received, fetch.want > 0) == (self.received, True)
 
     def teardown(self) -> None:
-        """When everything is settled, a worker that leaves has gone."""
+        """When everything is settled, a worker that leaves goes as soon as the dispatcher lets it."""
         self.state.leave()
         self.unsettled |= dict.fromkeys(self.waiting, False)
         self.waiting.clear()
@@ -292,6 +293,8 @@ class AgentMachine(RuleBasedStateMachine):
         self.running.clear()
         self.speak()
         self.hear(Settled(tuple(self.unsettled)))
+        assert not self.state.gone, "an order may be on its way"
+        self.hear(Unknown())
         assert self.state.gone
 
 

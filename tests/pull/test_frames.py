@@ -155,7 +155,27 @@ async def test_a_dispatcher_that_ends_says_which_results_are_safe() -> None:
         await until(lambda: strategy.capacity())
         strategy.settled([attempt.key])
         await strategy.stop()
-        assert await fetching == [wire.Settled((attempt.key,))]
+        assert await fetching == [wire.Settled((attempt.key,)), wire.Unknown()]
+
+
+@in_loop
+async def test_a_dispatcher_that_ends_hears_who_has_yet_to_learn_which_results_are_safe() -> None:
+    """As a worker does that ends too: it fetches no more, and will report."""
+    attempt = Attempt(Task("t", "f", b"payload", "json", 0.0), 1, 0.0)
+    async with listening() as (strategy, _, url), connected(zmq.REQ, url) as report, connected(zmq.REQ, url) as fetch:
+        await ask(report, HELLO)
+        fetching = asyncio.create_task(ask(fetch, wire.Fetch("w", 2, 9.0)))
+        await until(lambda: strategy.capacity())
+        strategy.dispatch([Assignment(attempt, Function("f", "f", b"body", "json", 0.0), None)])
+        await fetching
+        await ask(report, wire.Results("w", (AttemptResult("t", 1, value=b"done", worker="w"),)))
+        strategy.settled([attempt.key])
+        stopping = asyncio.create_task(strategy.stop())
+        assert await ask(report, wire.Leaving("w"), wire.Beat("w", 0, 0)) == [
+            wire.Settled((attempt.key,)),
+            wire.Unknown(),
+        ]
+        await stopping
 
 
 @in_loop

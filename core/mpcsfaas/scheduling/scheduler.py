@@ -150,6 +150,12 @@ class Scheduler:
         self._lose(hopeless, "", "There is none with its labels any more.")
         return self._take_actions()
 
+    def farewell(self) -> list[Action]:
+        """The dispatcher ends. Workers keep what they have for the next; those that leave wait for nothing more."""
+        for session in self._floor.sessions.values():
+            self._say(session, [Unknown()])
+        return self._take_actions()
+
     # What workers say
 
     def hear(self, route: bytes, message: FromWorker, now: float) -> list[Action]:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 COMPLAINT_SECONDS = 10.0
 """Least pause between log lines about bad frames."""
 GOODBYE_SECONDS = 1.0
-"""How long a worker that leaves tries to tell a dispatcher that does not answer."""
+"""How long a worker that leaves waits for a dispatcher that does not let it go."""
 
 
 class WorkerAgent:
@@ -83,7 +83,7 @@ class WorkerAgent:
         """Take no more attempts; finish those at hand and have them settled, at most for `drain_timeout`; then end."""
         self._state.leave()
         asyncio.get_running_loop().call_later(self._options.drain_timeout, self._give_up)
-        asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self._skip_goodbye)
+        asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self._hurry)
         self._wake()
 
     def stop(self) -> None:
@@ -153,8 +153,8 @@ class WorkerAgent:
         delay = max(0.0, self._state.wake_at() - time.monotonic())
         self._timer = asyncio.get_running_loop().call_later(delay, self._wake)
 
-    def _skip_goodbye(self) -> None:
-        self._state.said_goodbye = True
+    def _hurry(self) -> None:
+        self._state.hurried = True
         self._wake()
 
     def _give_up(self) -> None:

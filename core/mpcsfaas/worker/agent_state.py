@@ -90,8 +90,8 @@ class AgentState:
         self._busy = 0
         self._window = hello.window
         self._news = False
-        self.said_goodbye = False
-        """Whether the dispatcher was told that this worker leaves."""
+        self.hurried = False
+        """Whether a worker that leaves goes without the dispatcher's word."""
         self._hello_at = self._beat_at = self._ask_at = self._latest_beat = 0.0
 
     # What the agent asks
@@ -108,8 +108,11 @@ class AgentState:
 
     @property
     def gone(self) -> bool:
-        """Whether a worker that is leaving has nothing more to do or to say."""
-        return self.leaving and not self.held and (self.said_goodbye or not self.welcome)
+        """Whether a worker that is leaving has nothing to do, and nothing is on its way to it.
+
+        The dispatcher, once it has heard of the leave and expects nothing more, says that it does not know the worker.
+        """
+        return self.leaving and not self.held and (self.hurried or not self.welcome)
 
     def wake_at(self) -> float:
         """When `outgoing` will have something, if nothing happens before."""
@@ -152,6 +155,8 @@ class AgentState:
 
     def outgoing(self, now: float) -> list[FromWorker]:
         """What to say now in one message; it counts as said. Empty if there is nothing."""
+        if self.gone:
+            return []
         if not self.welcome:
             return self._greet(now)
         return [*self._report_standing(now), *self._ask(now), *self._hand_in(now)]
@@ -175,7 +180,6 @@ class AgentState:
         self._beat_at, self._latest_beat, self._news = now + self._interval, now, False
         worker_id = self._hello.worker_id
         leaving: list[FromWorker] = [Leaving(worker_id)] if self.leaving else []
-        self.said_goodbye = self.leaving
         return [*leaving, Beat(worker_id, self._busy, self._window, self._received)]
 
     def _ask(self, now: float) -> list[FromWorker]:

@@ -108,10 +108,14 @@ class Broker:
                 self._tidy(worker_id)
         return actions
 
-    def farewell(self) -> list[Reply]:
-        """The dispatcher ends. Workers hear what is left in the answers to their fetches, rather than wait for it."""
-        parked = [(desk, desk.parked) for desk in self._desks.values() if desk.parked and desk.unsaid]
-        return [desk.reply(fetch.source, Jobs()) for desk, fetch in parked]
+    @property
+    def owes_words(self) -> bool:
+        """Whether there is something to say to a worker that has no fetch parked, and so has to report first."""
+        return any(desk.unsaid and not desk.parked for desk in self._desks.values())
+
+    def farewell(self, now: float) -> list[Action]:
+        """The dispatcher ends: what is left to say goes into the answers to parked fetches."""
+        return self._sort(self._scheduler.farewell(), now)
 
     # Requests
 

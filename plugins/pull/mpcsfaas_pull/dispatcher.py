@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 import zmq
@@ -14,7 +15,7 @@ from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, Str
 from mpcsfaas.model import AttemptKey, WorkerInfo
 from mpcsfaas.scheduling import Adopt, Grow, Lose, Report, Scheduler
 from mpcsfaas.sockets import Channel, ListeningOptions
-from mpcsfaas_pull.broker import Action, Broker
+from mpcsfaas_pull.broker import BEAT_SECONDS, Action, Broker
 from mpcsfaas_pull.desk import Reply
 from mpcsfaas_pull.worker import PullLink
 
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 COMPLAINT_SECONDS = 10.0
 """Least pause between log lines about bad frames."""
 TICK_SECONDS = 0.25
+POLL_SECONDS = 0.02
 
 
 class PullStrategy(DispatchStrategy):
@@ -91,7 +93,8 @@ class PullStrategy(DispatchStrategy):
     async def stop(self) -> None:
         """Say what can be said yet, and close. Workers go on with what they run, and look for another dispatcher."""
         if self._channel:
-            self._act(self._broker.farewell())
+            await self._hear_reports()
+            self._act(self._broker.farewell(time.monotonic()))
         channel, self._channel = self._channel, None
         if self._timer:
             self._timer.cancel()
@@ -99,6 +102,13 @@ class PullStrategy(DispatchStrategy):
             adoption.cancel()
         if channel:
             await channel.close()
+
+    async def _hear_reports(self) -> None:
+        """Workers that fetch nothing learn that their last results are safe in the answer to their next beat."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * BEAT_SECONDS):
+                while self._broker.owes_words:  # noqa: ASYNC110 - The broker is pure, and tells nobody.
+                    await asyncio.sleep(POLL_SECONDS)
 
     # What happens
 

@@ -102,9 +102,10 @@ class PushStrategy(DispatchStrategy):
             handle.cancel()
         for adoption in self._adoptions:
             adoption.cancel()
-        self._send_all()
-        channel, self._channel = self._channel, None
-        if channel:
+        if self._channel:
+            self._act(self._scheduler.farewell())
+            self._send_all()
+            channel, self._channel = self._channel, None
             await channel.close()
 
     # What happens
