@@ -11,6 +11,7 @@ import zmq
 import zmq.asyncio
 
 from mpcsfaas import wire
+from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.interfaces import PluginOptions, WorkerLink
 from mpcsfaas.model import Function
 from mpcsfaas.testing.frames import FROM_DISPATCHER, count_invalid, damaged_messages
@@ -91,3 +92,27 @@ def test_bad_frames_are_counted_and_work_goes_on(link: type[WorkerLink], tmp_pat
     assert FRAMES * 0.8 < invalid < FRAMES
     assert agent.malformed == invalid
     assert DILL.loads(value) == 4
+
+
+@pytest.mark.parametrize("link", [PushLink, PullLink])
+def test_a_defect_ends_a_worker_loudly(
+    link: type[WorkerLink], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """If it went on, it would beat for ever and hold attempts that it never began."""
+
+    def submit(*_: object) -> None:
+        raise RuntimeError("out of luck")
+
+    url = f"ipc://{tmp_path}/rogue"
+    agent = WorkerAgent(AgentOptions(url=url, workers=1), link, PluginOptions(), [DILL])
+    monkeypatch.setattr(agent._pool, "submit", submit)
+
+    async def scenario() -> None:
+        async with rogue_at(url) as rogue, asyncio.timeout(30):
+            running = asyncio.create_task(agent.run(lambda: None))
+            await rogue.say(WORK)
+            await running
+
+    with pytest.raises(MpcsfaasError, match=r"out of luck.*Start it again"):
+        asyncio.run(scenario())
+    assert "out of luck" in caplog.text

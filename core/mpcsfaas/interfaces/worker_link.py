@@ -46,7 +46,8 @@ class WorkerLink(ABC):
 
     `start` is called once before anything else, `stop` once at the end. In between, the link calls `agent.outgoing()`
     after every `wake()`, and again whenever it can send more, until nothing comes; and `agent.receive` with whatever
-    arrives. It reconnects by itself, for ever, with growing pauses.
+    arrives. It reconnects by itself, for ever, with growing pauses. An error that reaches the event loop ends the
+    worker.
     """
 
     def __init__(self, url: str, options: PluginOptions, agent: LinkedAgent) -> None:

@@ -11,6 +11,7 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from mpcsfaas import __version__, wire
 from mpcsfaas.errors import InvalidFrame, MpcsfaasError
@@ -49,6 +50,7 @@ class WorkerAgent:
         self._linked = False
         self._ended = asyncio.Event()
         self._refusal: str | None = None
+        self._defect: BaseException | None = None
         self.malformed = 0
         """Frames from the dispatcher that were no messages, and were dropped."""
         self._complained_at = -COMPLAINT_SECONDS
@@ -61,8 +63,10 @@ class WorkerAgent:
     async def run(self, started: Callable[[], None]) -> None:
         """Work until `drain` is done or `stop` is called; `started` is called once, when everything is up.
 
-        Raises `MpcsfaasError` when the pool or the link cannot start, or when the dispatcher refuses this worker.
+        Raises `MpcsfaasError` when the pool or the link cannot start, when the dispatcher refuses this worker, or when
+        something went wrong that nobody foresaw.
         """
+        asyncio.get_running_loop().set_exception_handler(self._on_defect)
         try:
             await self._pool.start()
             await self._link.start()
@@ -78,6 +82,10 @@ class WorkerAgent:
             await self._pool.stop()
         if self._refusal is not None:
             raise MpcsfaasError(f"The dispatcher at {self._options.url} refuses this worker. {self._refusal}")
+        if self._defect is not None:
+            raise MpcsfaasError(
+                f"The worker ended by a defect: {self._defect!r}. Start it again; what it held runs elsewhere."
+            ) from self._defect
 
     def drain(self) -> None:
         """Take no more attempts; finish those at hand and have them settled, at most for `drain_timeout`; then end."""
@@ -130,6 +138,14 @@ class WorkerAgent:
         if time.monotonic() >= self._complained_at + COMPLAINT_SECONDS:
             self._complained_at = time.monotonic()
             log.warning("Frames dropped so far: %d. The latest: %s", self.malformed, error)
+
+    def _on_defect(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An error in a callback has left something half done: going on, we might hold attempts for ever."""
+        loop.default_exception_handler(context)
+        error = context.get("exception")
+        if error is not None:
+            self._defect = self._defect or error
+            self._ended.set()
 
     # What the pool says, and the clock
 

@@ -28,6 +28,8 @@ class PullLink(WorkerLink):
     async def start(self) -> None:
         """Connect, in the background."""
         self._tasks = [asyncio.create_task(self._fetch_loop()), asyncio.create_task(self._report_loop())]
+        for task in self._tasks:
+            task.add_done_callback(_raise_defect)
 
     def wake(self) -> None:
         """Let both sockets ask what there is."""
@@ -76,3 +78,9 @@ class PullLink(WorkerLink):
         while answer is None:
             answer = await self._reporter.ask(frames, REPORT_TIMEOUT)
         self.agent.receive(answer)
+
+
+def _raise_defect(task: "asyncio.Task[None]") -> None:
+    """Let the event loop hear of an error at once, not only when somebody asks for the task's result."""
+    if not task.cancelled():
+        task.result()
