@@ -98,7 +98,8 @@ class Site:
         return text
 
     def _environment(self, folder: Path) -> dict[str, str]:
-        return {"PATH": f"{PROGRAMS}:{os.environ['PATH']}", "HOME": str(folder), "TMPDIR": str(folder)}
+        """A home that cannot be written to, as in a container with a read-only file system."""
+        return {"PATH": f"{PROGRAMS}:{os.environ['PATH']}", "HOME": "/dev/null/home", "TMPDIR": str(folder)}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

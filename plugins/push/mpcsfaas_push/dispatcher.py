@@ -12,7 +12,7 @@ from mpcsfaas import wire
 from mpcsfaas.errors import InvalidFrame
 from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, StrategyContext, WorkerLink
 from mpcsfaas.model import AttemptKey, WorkerInfo
-from mpcsfaas.scheduling import Action, Adopt, Grow, Lose, Report, Say, Scheduler, Session
+from mpcsfaas.scheduling import Action, Adopt, Grow, Lose, Report, Say, Scheduler
 from mpcsfaas.sockets import Channel
 from mpcsfaas_push.options import PushOptions
 from mpcsfaas_push.worker import PushLink
@@ -94,7 +94,7 @@ class PushStrategy(DispatchStrategy):
     def workers(self) -> list[WorkerInfo]:
         """Every registered worker."""
         offset = time.time() - time.monotonic()
-        return [_info(session, offset) for session in self._scheduler.sessions()]
+        return [session.info(offset) for session in self._scheduler.sessions()]
 
     async def stop(self) -> None:
         """Send what was said last, and close. Workers go on with what they run, and look for another dispatcher."""
@@ -182,18 +182,3 @@ class PushStrategy(DispatchStrategy):
     async def _adopt(self, worker_id: str, keys: Sequence[AttemptKey]) -> None:
         ours = await self._context.adopt(keys)
         self._act(self._scheduler.adopted(worker_id, ours, time.monotonic()))
-
-
-def _info(session: Session, offset: float) -> WorkerInfo:
-    """`offset` is what the wall clock is ahead of the monotonic one."""
-    hello = session.hello
-    return WorkerInfo(
-        id=hello.worker_id,
-        host=hello.host,
-        pid=hello.pid,
-        slots=hello.slots,
-        busy=session.busy,
-        labels=hello.labels,
-        python_version=hello.python_version,
-        last_seen=session.heard_at + offset,
-    )
