@@ -1,11 +1,12 @@
 """One dispatcher and a thousand workers."""
 
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mpcsfaas.client import Client, Executor
-from mpcsfaas.testing.platform import PlatformProcess, wait_until
+from mpcsfaas.testing.platform import PlatformProcess, free_port, wait_until
 from mpcsfaas.testing.simulated_workers import SimulatedWorkers
 
 WORKERS = 1000
@@ -23,11 +24,11 @@ def few_open_files() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-def test_a_thousand_workers_register_and_are_given_work(
-    platform_at: Callable[..., PlatformProcess], tcp_url: str
-) -> None:
+def test_a_thousand_workers_register_and_are_given_work(tmp_path: Path) -> None:
     """Simulated ones hand in the arguments that they were given."""
-    with few_open_files(), platform_at(tcp_url) as platform, SimulatedWorkers(WORKERS, tcp_url) as workers:
+    url = f"tcp://127.0.0.1:{free_port()}"
+    platform = PlatformProcess(tmp_path, "--plugin", "push", "--push-url", url)
+    with few_open_files(), platform, SimulatedWorkers(WORKERS, url) as workers:
         workers.wait_until_registered()
         with Executor(platform.url) as executor:
             values: list[object] = list(executor.map(abs, range(TASKS)))
