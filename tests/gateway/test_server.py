@@ -1,13 +1,9 @@
 """Serving and stopping: in the caller's loop, and by uvicorn alone."""
 
 import asyncio
-import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -19,7 +15,7 @@ from mpcsfaas.gateway.server import serve
 from mpcsfaas.gateway.settings import GatewaySettings
 from mpcsfaas.interfaces import Serializer
 from mpcsfaas.interfaces.storage import StorageOptions
-from mpcsfaas.testing.gateway import GatewayThread, HandDispatcher
+from mpcsfaas.testing.gateway import GatewayThread, HandDispatcher, uvicorn_alone
 from mpcsfaas.testing.platform import wait_until
 from mpcsfaas_storage_memory import MemoryStorage
 
@@ -89,27 +85,9 @@ def test_a_host_that_does_not_exist_is_named(settings: GatewaySettings, serializ
         asyncio.run(serve(app, "256.0.0.1", 0, stop=asyncio.Event()))
 
 
-@contextmanager
-def uvicorn_alone(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    """`uvicorn mpcsfaas.gateway:app` on a free port, set up by the environment."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        environment = os.environ | {"MPCSFAAS_STORAGE": "memory://", "XDG_STATE_HOME": str(folder), "HOME": str(folder)}
-        command = [sys.executable, "-m", "uvicorn", "mpcsfaas.gateway:app", "--fd", str(listener.fileno())]
-        log = (folder / "log").open("wb")
-        process = subprocess.Popen(
-            command, env=environment, cwd=folder, pass_fds=[listener.fileno()], stdout=log, stderr=log
-        )
-        try:
-            yield process, f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            process.kill()
-            process.wait()
-            log.close()
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_uvicorn_alone_serves_and_stops_though_streams_are_open(tmp_path: Path, number: signal.Signals) -> None:
-    with uvicorn_alone(tmp_path) as (process, url):
+    with uvicorn_alone(tmp_path, "memory://") as (process, url):
         assert httpx.get(f"{url}/healthz", timeout=30).status_code == 200
         with httpx.stream("GET", f"{url}/v1/groups/g/stream", timeout=30) as answer:
             assert answer.status_code == 200

@@ -1,8 +1,14 @@
 """A real gateway on a real socket, in a thread of the test's process, and a dispatcher that is worked by hand."""
 
 import asyncio
+import os
+import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import uvloop
@@ -103,6 +109,22 @@ class HandDispatcher:
 def _transition(attempt: Attempt, to: State, value: bytes = b"", failure: Failure | None = None) -> Transition:
     record = AttemptRecord(attempt.number, worker="by-hand", claimed_at=attempt.claimed_at, failure=failure)
     return Transition(attempt.key, to, record, value=value, failure=failure, stdout="out\n", stderr="err\n")
+
+
+@contextmanager
+def uvicorn_alone(folder: Path, storage: str) -> Iterator[tuple["subprocess.Popen[bytes]", str]]:
+    """`uvicorn mpcsfaas.gateway:app` on a free port, set up by the environment, and its URL; its output is in `log`."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, (folder / "log").open("wb") as log:
+        environment = os.environ | {"MPCSFAAS_STORAGE": storage, "XDG_STATE_HOME": str(folder), "HOME": str(folder)}
+        command = [sys.executable, "-m", "uvicorn", "mpcsfaas.gateway:app", "--fd", str(listener.fileno())]
+        process = subprocess.Popen(
+            command, env=environment, cwd=folder, pass_fds=[listener.fileno()], stdout=log, stderr=log
+        )
+        try:
+            yield process, f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            process.kill()
+            process.wait()
 
 
 async def _make_event() -> asyncio.Event:
