@@ -157,15 +157,22 @@ class Channel:
 
     def _on_event(self) -> None:
         self._again = None
+        try:
+            self._receive()
+        except BaseException:
+            self._look_again()  # Nothing will tell of the messages behind the one that was too much.
+            raise
+        if not self._closed:
+            self._ready()
+            if self._events() & READABLE:
+                self._look_again()
+
+    def _receive(self) -> None:
         for _ in range(MESSAGES_AT_ONCE):
             if self._closed or not self._events() & READABLE:
                 break
             with suppress(zmq.Again):
                 self._heard(self._socket.recv_multipart(AT_ONCE))
-        if not self._closed:
-            self._ready()
-            if self._events() & READABLE:
-                self._look_again()
 
     def _events(self) -> int:
         events: int = self._socket.getsockopt(zmq.EVENTS)  # type: ignore[assignment]

@@ -74,3 +74,32 @@ def test_what_a_dispatcher_says_last_is_heard_by_a_worker_that_is_busy_just_then
         asyncio.run(listen())
     finally:
         server.join()
+
+
+def test_an_error_about_one_message_overlooks_none_behind_it() -> None:
+    heard: list[list[bytes]] = []
+    defects: list[BaseException] = []
+
+    def hear(message: list[bytes]) -> None:
+        if message == [b"0"]:
+            raise ValueError("a defect")
+        heard.append(message)
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context["exception"]))
+        arrived: list[list[bytes]] = []
+        server = Channel(zmq.ROUTER, arrived.append, lambda: None)
+        client = Channel(zmq.DEALER, hear, lambda: None)
+        client.connect(server.bind("tcp://127.0.0.1:0"))
+        await until(client.can_send)
+        client.send([b"hello"])
+        await until(lambda: arrived)
+        for number in range(3):
+            server.send([arrived[0][0], b"%d" % number])
+        time.sleep(0.05)  # noqa: ASYNC251 - Busy, so that all of them wait.
+        await until(lambda: heard == [[b"1"], [b"2"]])
+        await client.close()
+        await server.close()
+
+    asyncio.run(run())
+    assert [str(defect) for defect in defects] == ["a defect"]
