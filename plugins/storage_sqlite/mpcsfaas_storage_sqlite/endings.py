@@ -1,11 +1,14 @@
 """How attempts and tasks end."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from mpcsfaas.model import TRANSITIONS, Budget, State, Transition
+from mpcsfaas.interfaces.storage import Completion
+from mpcsfaas.model import TRANSITIONS, Budget, State, TaskResult, Transition
+from mpcsfaas_storage_sqlite.recent import Ended
 from mpcsfaas_storage_sqlite.rows import execute_values, many, micros, read
 from mpcsfaas_storage_sqlite.schema import CANCELLED, COMPLETED, DELAYED, FAILED, READY, RUNNING, STATES
 from mpcsfaas_storage_sqlite.transaction import Transaction, each
@@ -20,12 +23,24 @@ class _Row(msgspec.Struct, array_like=True):
     attempt: int
     ttl: int
     group_name: str | None
+    serializer: str
+
+
+class Ending(NamedTuple):
+    """The first columns of the outcome of a task that ends."""
+
+    position: int
+    sequence: int
+    group_name: str | None
+    finished_at: int
+    drop_at: int
 
 
 Change = tuple[Transition, _Row]
 
 SELECT_NAMED = """
-    SELECT position, id, phase, attempt, ttl, group_name FROM task WHERE id IN (SELECT value FROM json_each(?))
+    SELECT position, id, phase, attempt, ttl, group_name, json_extract(head, '$[1]') AS serializer
+    FROM task WHERE id IN (SELECT value FROM json_each(?))
 """
 SELECT_RUNNING = f"{SELECT_NAMED} AND phase = {RUNNING}"
 
@@ -102,7 +117,7 @@ def _end(transaction: Transaction, changes: Sequence[Change]) -> None:
     for phase, positions in by_phase.items():
         transaction.execute(UPDATE_ENDED, phase, many(positions))
         transaction.counters.move(RUNNING, phase, len(positions))
-    endings = _endings(transaction, [row for _, row in changes])
+    endings = [_ending(transaction, row) for _, row in changes]
     outcomes = [
         (
             *ending,
@@ -115,6 +130,9 @@ def _end(transaction: Transaction, changes: Sequence[Change]) -> None:
         for ending, (transition, _) in zip(endings, changes, strict=True)
     ]
     execute_values(transaction.connection, INSERT_ENDED, outcomes)
+    for ending, (transition, row) in zip(endings, changes, strict=True):
+        result = TaskResult(row.id, transition.to, row.serializer, transition.value, transition.failure)
+        transaction.effects.ended.append(_ended(ending, result))
 
 
 def _requeue(transaction: Transaction, changes: Sequence[Change]) -> None:
@@ -153,16 +171,23 @@ def _cancel(transaction: Transaction, rows: Sequence[_Row]) -> None:
     if not rows:
         return
     transaction.execute(UPDATE_CANCELLED, many(row.position for row in rows))
-    execute_values(transaction.connection, INSERT_CANCELLED, list(_endings(transaction, rows)))
+    endings = [_ending(transaction, row) for row in rows]
+    execute_values(transaction.connection, INSERT_CANCELLED, endings)
+    for ending, row in zip(endings, rows, strict=True):
+        result = TaskResult(row.id, State.CANCELLED, row.serializer)
+        transaction.effects.ended.append(_ended(ending, result))
     for phase, number in Counter(row.phase for row in rows).items():
         transaction.counters.move(phase, CANCELLED, number)
     transaction.effects.work = True
 
 
-def _endings(transaction: Transaction, rows: Sequence[_Row]) -> Iterable[tuple[object, ...]]:
-    """The first columns of the outcomes of tasks that end now: the next places in the feed are theirs."""
-    first = transaction.counters.sequence + 1
-    transaction.counters.sequence += len(rows)
-    transaction.effects.completion = True
+def _ending(transaction: Transaction, row: _Row) -> Ending:
+    """A task ends now: the next place in the feed is its own."""
+    transaction.counters.sequence += 1
     now = transaction.now
-    return [(row.position, sequence, row.group_name, now, now + row.ttl) for sequence, row in enumerate(rows, first)]
+    return Ending(row.position, transaction.counters.sequence, row.group_name, now, now + row.ttl)
+
+
+def _ended(ending: Ending, result: TaskResult) -> Ended:
+    completion = Completion(ending.sequence, result.task_id, ending.group_name, result.state)
+    return Ended(completion, result, ending.drop_at)

@@ -32,7 +32,8 @@ from mpcsfaas_storage_sqlite.listing import Listing
 from mpcsfaas_storage_sqlite.location import PREFIX, path_of
 from mpcsfaas_storage_sqlite.options import SqliteOptions, Synchronous
 from mpcsfaas_storage_sqlite.reading import Following
-from mpcsfaas_storage_sqlite.rows import seconds
+from mpcsfaas_storage_sqlite.recent import Ended, Recent
+from mpcsfaas_storage_sqlite.rows import micros, seconds
 from mpcsfaas_storage_sqlite.transaction import Effects
 from mpcsfaas_storage_sqlite.writer import Reader, Writer
 
@@ -51,9 +52,10 @@ class SqliteStorage(Storage):
         patience = options.busy_timeout
         self._disk = Disk()
         self._reader = Reader(name, patience)
-        self._writer = Writer(name, patience, clock, options.max_unfinished, self._disk, self._committed)
+        self._writer = Writer(name, patience, clock, options.max_unfinished, self._disk, self._committed, self._ended)
         self._work = WakeUp()
         self._completion = WakeUp()
+        self._recent = Recent()
         self._waited: dict[str, int] = {}
         """The version of `_work` at which each dispatcher's last wait returned."""
         self._next_ready_at: int | None = None
@@ -92,7 +94,13 @@ class SqliteStorage(Storage):
         if effects.work:
             self._work.set()
         if effects.completion:
+            self._recent.others_wrote()
             self._completion.set()
+
+    def _ended(self, ended: Sequence[Ended]) -> None:
+        """What the writer tells once ends of tasks are on the disk."""
+        self._recent.add(ended)
+        self._completion.set()
 
     async def _write(self, operation: Operation, argument: Any, size: int = 1) -> Any:
         return await self._writer.call(operation, argument, size)
@@ -187,8 +195,12 @@ class SqliteStorage(Storage):
 
     async def get_results(self, task_ids: Sequence[str]) -> list[TaskResult | None]:
         """See `Storage`."""
-        results: list[TaskResult | None] = await self._reader.call(reading.get_results, task_ids, len(task_ids))
-        return results
+        known = self._recent.results(task_ids, self._now())
+        missing = [task_id for task_id in task_ids if task_id not in known]
+        if missing:
+            read: list[TaskResult | None] = await self._reader.call(reading.get_results, missing, len(missing))
+            known.update((task_id, result) for task_id, result in zip(missing, read, strict=True) if result)
+        return [known.get(task_id) for task_id in task_ids]
 
     async def get_logs(self, task_id: str) -> TaskLogs | None:
         """See `Storage`."""
@@ -239,10 +251,19 @@ class SqliteStorage(Storage):
         version = self._completion.version
         with suppress(TimeoutError), self._writer.watching():
             async with asyncio.timeout(timeout):
-                while not self._closed and not (found := await self.completions(after, limit)):
+                while not self._closed and not (found := await self._completions_if_any(after, limit)):
                     await self._completion.wait(version, timeout)
                     version = self._completion.version
         return found
+
+    async def _completions_if_any(self, after: int, limit: int) -> list[Completion]:
+        """Asks the file only if it may have something that is not known here; what others wrote is heard of anyway."""
+        if self._recent.is_latest(after):
+            return []
+        return self._recent.completions(after, limit, self._now()) or await self.completions(after, limit)
+
+    def _now(self) -> int:
+        return micros(self.clock())
 
     # Housekeeping
 

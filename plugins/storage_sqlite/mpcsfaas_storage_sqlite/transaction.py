@@ -2,11 +2,12 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
 
+from mpcsfaas_storage_sqlite.recent import Ended
 from mpcsfaas_storage_sqlite.rows import micros, read
 from mpcsfaas_storage_sqlite.schema import DELAYED, STATES
 
@@ -65,7 +66,9 @@ class Effects:
 
     work: bool = False
     completion: bool = False
+    """By another process; what ended here is in `ended`."""
     fenced: int = 0
+    ended: list[Ended] = field(default_factory=list)
 
 
 class Transaction:

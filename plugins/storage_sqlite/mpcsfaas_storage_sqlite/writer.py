@@ -9,6 +9,7 @@ from functools import partial
 from mpcsfaas.errors import StorageUnavailable
 from mpcsfaas_storage_sqlite.disk import Disk
 from mpcsfaas_storage_sqlite.lane import Call, Lane, News, answer, groups
+from mpcsfaas_storage_sqlite.recent import Ended
 from mpcsfaas_storage_sqlite.transaction import Effects, Transaction, next_ready_at
 
 LOOK_INTERVAL = 0.02
@@ -29,12 +30,14 @@ class Writer(Lane):
         max_unfinished: int,
         disk: Disk,
         committed: Committed,
+        ended: Callable[[Sequence[Ended]], None],
     ) -> None:
         super().__init__(name, patience)
         self._clock = clock
         self._max_unfinished = max_unfinished
         self._disk = disk
         self._committed = committed
+        self._ended = ended
         self._watchers = 0
         self._look: asyncio.TimerHandle | None = None
         self._foreign_version: int | None = None
@@ -61,11 +64,7 @@ class Writer(Lane):
         self._disk.fold_if_due(self.connection)
         effects = transaction.effects
         self._committed(Effects(work=effects.work, fenced=effects.fenced), transaction.next_ready_at)
-        return (
-            partial(self._committed, Effects(completion=True), transaction.next_ready_at)
-            if effects.completion
-            else None
-        )
+        return partial(self._ended, effects.ended) if effects.ended else None
 
     def settle(self, calls: Sequence[Call], news: News | None) -> None:
         """See `Lane`. What must last is settled once it is on the disk."""

@@ -50,6 +50,7 @@ class FinishCases(Contract):
         assert result == TaskResult(attempt.task.id, State.COMPLETED, "dill", b"value")
         assert len(await world.storage.completions(0)) == 1
         assert (await world.storage.statistics()).fenced == 2
+        assert await world.state(attempt.task.id) is State.COMPLETED
 
     @case
     async def test_the_first_of_two_transitions_in_a_batch_wins(self, world: World) -> None:

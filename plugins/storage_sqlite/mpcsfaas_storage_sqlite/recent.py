@@ -1,0 +1,73 @@
+"""What this process has just ended, so that its own readers need not ask the file. Pure: no clock, no I/O.
+
+In one process, gateway and dispatcher share a storage; there, nearly every question is about what was written a moment
+ago. Whatever is not known here for certain is left to the file.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from itertools import islice
+from typing import NamedTuple
+
+from mpcsfaas.interfaces.storage import Completion
+from mpcsfaas.model import TaskResult
+
+MOST = 10_000
+"""Ended tasks that are kept."""
+MOST_BYTES = 16 * 1024 * 1024
+"""Bytes of results that are kept."""
+
+
+class Ended(NamedTuple):
+    """A task that has ended for good; `drop_at`, in microseconds, is when its result may go."""
+
+    completion: Completion
+    result: TaskResult
+    drop_at: int
+
+
+class Recent:
+    """The latest ended tasks: results by id, and the end of the feed as far as it has no gap."""
+
+    def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
+        self._most = most
+        self._most_bytes = most_bytes
+        self._results: OrderedDict[str, Ended] = OrderedDict()
+        self._bytes = 0
+        self._feed: deque[Ended] = deque(maxlen=most)
+
+    def add(self, ended: Iterable[Ended]) -> None:
+        """These are on the disk now, in the order of their sequence."""
+        for item in ended:
+            if self._feed and item.completion.sequence != self._feed[-1].completion.sequence + 1:
+                self._feed.clear()
+            self._feed.append(item)
+            self._results[item.completion.task_id] = item
+            self._bytes += len(item.result.value)
+        while len(self._results) > self._most or self._bytes > self._most_bytes:
+            _, oldest = self._results.popitem(last=False)
+            self._bytes -= len(oldest.result.value)
+
+    def others_wrote(self) -> None:
+        """Another process changed the file: the feed may go on behind what is known here."""
+        self._feed.clear()
+
+    def results(self, task_ids: Iterable[str], now: int) -> dict[str, TaskResult]:
+        """Those that are known and not due to go."""
+        found = ((task_id, self._results.get(task_id)) for task_id in task_ids)
+        return {task_id: item.result for task_id, item in found if item and now < item.drop_at}
+
+    def is_latest(self, sequence: int) -> bool:
+        """Whether, as far as has been heard, this is the last of the feed."""
+        return bool(self._feed) and self._feed[-1].completion.sequence == sequence
+
+    def completions(self, after: int, limit: int, now: int) -> list[Completion]:
+        """The feed after a sequence; nothing if that is not known for certain."""
+        if not self._feed:
+            return []
+        number = self._feed[-1].completion.sequence - after
+        if not 0 < number <= len(self._feed):
+            return []
+        latest = list(islice(reversed(self._feed), number))  # Who asks is seldom far behind.
+        found = latest[::-1][:limit]
+        return [item.completion for item in found] if all(now < item.drop_at for item in found) else []
