@@ -14,8 +14,9 @@ from mpcsfaas.testing.redis_server import RedisServer
 def test_two_trials_share_one_machine_and_leave_nothing_on_it(
     mode: str, database: int, tmp_path: Path, redis: RedisServer
 ) -> None:
+    (tmp_path / "settings.toml").write_text('[options.worker]\nlabels = "of-the-settings"\n')
     with Deployment(tmp_path, mode) as deployment:
-        words = ["--plugin", mode, "--workers"]
+        words = ["--plugin", mode, "--config", str(tmp_path / "settings.toml"), "--workers"]
         killed = deployment.part("up", *words, "2", "--storage", f"{redis.url[:-1]}{database}")
         stopped = deployment.part("up", *words, "1")
         deployment.start()
@@ -34,4 +35,5 @@ def assert_works(trial: PlatformProcess, mode: str, count: int) -> None:
         [dispatcher] = client.workers()
         assert dispatcher.strategy == mode
         assert {worker.pid for worker in dispatcher.workers} <= set(trial.descendants())
+        assert [worker.labels for worker in dispatcher.workers] == [["of-the-settings"]] * count
         assert list(executor.map(abs, range(-100, 0), timeout=60)) == list(range(100, 0, -1))

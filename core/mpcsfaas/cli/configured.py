@@ -40,6 +40,8 @@ class Setup:
     plugins: Plugins
     options: OptionsSource
     """Options of a plugin, or of a section that is the command's own."""
+    config: Path | None
+    """The settings file that the command line names."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,7 @@ def _setup(config: Path | None, flags: Sequence[_Flag], values: Mapping[str, Any
     given = {key: value for key, value in values.items() if value not in (None, [], ())}
     configuration = Configuration.read(Flags(given, spellings), config)
     plugins = Plugins.select(configuration.settings.plugins, configuration.options)
-    return Setup(configuration.settings, plugins, configuration.options)
+    return Setup(configuration.settings, plugins, configuration.options, config)
 
 
 def _setting_flags(wanted: _Wanted) -> Iterator[_Flag]:
