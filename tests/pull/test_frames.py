@@ -19,6 +19,7 @@ from mpcsfaas_heartbeat.heartbeat import HeartbeatDetector, HeartbeatOptions
 from mpcsfaas_pull.dispatcher import PullStrategy
 
 FRAMES = 100_000
+KEY = AttemptKey("t", 1)
 HELLO = wire.Hello("w", "host", 1, slots=2, window=2, labels=("well",))
 
 
@@ -139,40 +140,41 @@ async def test_a_fetch_that_is_repeated_gets_the_same_attempts_again() -> None:
         assert [job.key for message in first for job in message.jobs] == [attempt.key]
 
 
+async def order_one(strategy: PullStrategy, report: zmq.asyncio.Socket, fetch: zmq.asyncio.Socket) -> int:
+    """Attempt 1 of task `t` comes to a worker that has just introduced itself; the number of that order."""
+    await ask(report, HELLO)
+    fetching = asyncio.create_task(ask(fetch, wire.Fetch("w", 2, 9.0)))
+    await until(lambda: strategy.capacity())
+    attempt = Attempt(Task("t", "f", b"payload", "json", 0.0), 1, 0.0)
+    strategy.dispatch([Assignment(attempt, Function("f", "f", b"body", "json", 0.0), None)])
+    [_, jobs] = await fetching
+    assert isinstance(jobs, wire.Jobs)
+    return jobs.sequence
+
+
 @in_loop
 async def test_a_dispatcher_that_ends_says_which_results_are_safe() -> None:
     """A worker that ends at the same time would wait for that."""
-    attempt = Attempt(Task("t", "f", b"payload", "json", 0.0), 1, 0.0)
     async with listening() as (strategy, _, url), connected(zmq.REQ, url) as report, connected(zmq.REQ, url) as fetch:
-        await ask(report, HELLO)
-        fetching = asyncio.create_task(ask(fetch, wire.Fetch("w", 2, 9.0)))
-        await until(lambda: strategy.capacity())
-        strategy.dispatch([Assignment(attempt, Function("f", "f", b"body", "json", 0.0), None)])
-        [_, jobs] = await fetching
-        assert isinstance(jobs, wire.Jobs)
-        fetching = asyncio.create_task(ask(fetch, wire.Fetch("w", 2, 9.0, jobs.sequence)))
+        sequence = await order_one(strategy, report, fetch)
+        fetching = asyncio.create_task(ask(fetch, wire.Fetch("w", 2, 9.0, sequence)))
         await ask(report, wire.Results("w", (AttemptResult("t", 1, value=b"done", worker="w"),)))
         await until(lambda: strategy.capacity())
-        strategy.settled([attempt.key])
+        strategy.settled([KEY])
         await strategy.stop()
-        assert await fetching == [wire.Settled((attempt.key,)), wire.Unknown()]
+        assert await fetching == [wire.Settled((KEY,)), wire.Unknown()]
 
 
 @in_loop
 async def test_a_dispatcher_that_ends_hears_who_has_yet_to_learn_which_results_are_safe() -> None:
     """As a worker does that ends too: it fetches no more, and will report."""
-    attempt = Attempt(Task("t", "f", b"payload", "json", 0.0), 1, 0.0)
     async with listening() as (strategy, _, url), connected(zmq.REQ, url) as report, connected(zmq.REQ, url) as fetch:
-        await ask(report, HELLO)
-        fetching = asyncio.create_task(ask(fetch, wire.Fetch("w", 2, 9.0)))
-        await until(lambda: strategy.capacity())
-        strategy.dispatch([Assignment(attempt, Function("f", "f", b"body", "json", 0.0), None)])
-        await fetching
+        await order_one(strategy, report, fetch)
         await ask(report, wire.Results("w", (AttemptResult("t", 1, value=b"done", worker="w"),)))
-        strategy.settled([attempt.key])
+        strategy.settled([KEY])
         stopping = asyncio.create_task(strategy.stop())
         assert await ask(report, wire.Leaving("w"), wire.Beat("w", 0, 0)) == [
-            wire.Settled((attempt.key,)),
+            wire.Settled((KEY,)),
             wire.Unknown(),
         ]
         await stopping
