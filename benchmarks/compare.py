@@ -3,71 +3,54 @@
     uv run --group bench python -m benchmarks.compare [--systems embedded,push,pool] [--rounds 5] [--out FOLDER]
 
 The systems take turns, round after round, and medians are shown with their spread, so the machine's drift hits all of
-them alike. A system that is not installed, or fails, is named in the report and does not stop the others.
+them alike. Each round has a process of its own. A system that is not installed, or fails, is named in the report and
+does not stop the others.
 """
 
 import argparse
 import json
+import signal
 import statistics
-import tempfile
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import Figures, machine, measure, versions
-from benchmarks.systems.base import System
+from benchmarks.measuring import Figures, machine
+from benchmarks.one_round import run_apart
+from benchmarks.systems import SYSTEMS, WORKERS
 
-SYSTEMS = {
-    "embedded": "ours:Embedded",
-    "local": "ours:Local",
-    "push": "ours:Push",
-    "push-aof": "ours:PushEverySecond",
-    "push-singly": "ours:PushSingly",
-    "pull": "ours:Pull",
-    "pool": "pools:StandardPool",
-    "loky": "pools:Loky",
-    "pebble": "pools:Pebble",
-}
-"""Where the class of each system is, below `benchmarks.systems`."""
-
-WORKERS = 2
 Rounds = dict[str, list[Figures]]
 
 
-def find(word: str) -> type[System]:
-    """The class that a word stands for. Raises ImportError if the system is not installed."""
-    module, _, name = SYSTEMS[word].partition(":")
-    found: type[System] = getattr(import_module(f"benchmarks.systems.{module}"), name)
-    return found
+@dataclass
+class Outcome:
+    """What was found out about each system, and why there is nothing about the others."""
+
+    figures: Rounds = field(default_factory=dict)
+    systems: dict[str, Any] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
 
 
-def run_once(kind: type[System]) -> Figures:
-    """Start a system, measure it, stop it."""
-    with tempfile.TemporaryDirectory() as folder:
-        system = kind(Path(folder), WORKERS)
-        try:
-            system.start()
-            return measure(system)
-        finally:
-            system.stop()
-
-
-def run_rounds(words: Sequence[str], rounds: int, say: Callable[[str], None]) -> tuple[Rounds, dict[str, str]]:
-    """The figures of each round, and the reasons why there are none."""
-    figures: Rounds = {}
-    failures: dict[str, str] = {}
+def run_rounds(words: Sequence[str], rounds: int, say: Callable[[str], None]) -> Outcome:
+    """Let the systems take turns. One that fails is left out from then on, with all its figures."""
+    outcome = Outcome()
     for number in range(rounds):
-        for word in [word for word in words if word not in failures]:
+        for word in [word for word in words if word not in outcome.failures]:
             try:
-                figures.setdefault(word, []).append(run_once(find(word)))
-            except Exception as error:
-                failures[word] = f"{type(error).__name__}: {error}"
-                say(f"{word}: {failures[word]}")
+                found = run_apart(word)
+            except RuntimeError as error:
+                outcome.failures[word] = str(error)
+                outcome.figures.pop(word, None)
+                say(f"{word}: {error}")
             else:
-                say(f"round {number + 1} {word}: {_brief(figures[word][-1])}")
-    return figures, failures
+                outcome.systems[word] = found["system"]
+                outcome.figures.setdefault(word, []).append(found["figures"])
+                say(f"round {number + 1} {word}: {_brief(found['figures'])}")
+    return outcome
 
 
 def _brief(figures: Figures) -> str:
@@ -82,7 +65,6 @@ def summarise(figures: Rounds) -> dict[str, dict[str, dict[str, float]]]:
             for name, values in _columns(rounds).items()
         }
         for word, rounds in figures.items()
-        if rounds
     }
 
 
@@ -100,22 +82,18 @@ def main() -> None:
     unknown = sorted(set(words) - SYSTEMS.keys())
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}. There are: {', '.join(SYSTEMS)}.")
-    figures, failures = run_rounds(words, arguments.rounds, print)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
+    outcome = run_rounds(words, arguments.rounds, partial(print, flush=True))
     report = {
         "measured at": time.strftime("%Y-%m-%d %H:%M"),
         "machine": machine(),
         "workers": WORKERS,
         "rounds": arguments.rounds,
-        "systems": {word: describe(find(word)) for word in figures if word not in failures},
-        "failures": failures,
-        "figures": summarise(figures),
+        "systems": outcome.systems,
+        "failures": outcome.failures,
+        "figures": summarise(outcome.figures),
     }
     write(report, arguments.out)
-
-
-def describe(kind: type[System]) -> dict[str, Any]:
-    """What a system is called, how it was set up, and of which version it is."""
-    return {"name": kind.name, "settings": kind.settings, "versions": versions(kind.distributions)}
 
 
 def write(report: dict[str, Any], folder: Path) -> None:

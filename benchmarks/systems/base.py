@@ -1,10 +1,12 @@
 """What every system is measured by."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from benchmarks.systems.work import Function, echo, noop
 
 
 class System(ABC):
@@ -45,3 +47,20 @@ class System(ABC):
     def stop(self) -> None:
         """End everything."""
         self.resources.close()
+
+
+class Mapper(System):
+    """A system that is used by submitting calls of one function and collecting their results."""
+
+    @abstractmethod
+    def results(self, function: Function, arguments: Iterable[Any]) -> list[Any]:
+        """Submit `function`, which is one of `work`, for each argument, and then collect every result in order."""
+
+    def noops(self, count: int) -> None:
+        assert self.results(noop, range(count)) == list(range(count))
+
+    def call(self) -> None:
+        assert self.results(noop, [1]) == [1]
+
+    def echo(self, payloads: Sequence[bytes]) -> list[bytes]:
+        return self.results(echo, payloads)

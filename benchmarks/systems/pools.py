@@ -1,13 +1,14 @@
 """Process pools of the calling process: no server, no storage, nothing kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from concurrent.futures import Executor, ProcessPoolExecutor
+from typing import Any
 
-from benchmarks.systems.base import System
-from benchmarks.systems.work import echo, noop
+from benchmarks.systems.base import Mapper
+from benchmarks.systems.work import Function
 
 
-class StandardPool(System):
+class StandardPool(Mapper):
     name = "ProcessPoolExecutor.submit"
     settings = "the standard library's; keeps nothing"
 
@@ -18,15 +19,9 @@ class StandardPool(System):
     def new_pool(self) -> Executor:
         return ProcessPoolExecutor(self.workers)
 
-    def noops(self, count: int) -> None:
-        futures = [self.pool.submit(noop, number) for number in range(count)]
-        assert [future.result() for future in futures] == list(range(count))
-
-    def call(self) -> None:
-        assert self.pool.submit(noop, 1).result() == 1
-
-    def echo(self, payloads: Sequence[bytes]) -> list[bytes]:
-        return [future.result() for future in [self.pool.submit(echo, payload) for payload in payloads]]
+    def results(self, function: Function, arguments: Iterable[Any]) -> list[Any]:
+        futures = [self.pool.submit(function, argument) for argument in arguments]
+        return [future.result() for future in futures]
 
     def processes(self) -> dict[str, int]:
         return {}
@@ -58,12 +53,6 @@ class Pebble(StandardPool):
         self.submit = pool.submit
         self.noops(self.workers)
 
-    def noops(self, count: int) -> None:
-        futures = [self.submit(noop, None, number) for number in range(count)]
-        assert [future.result() for future in futures] == list(range(count))
-
-    def call(self) -> None:
-        assert self.submit(noop, None, 1).result() == 1
-
-    def echo(self, payloads: Sequence[bytes]) -> list[bytes]:
-        return [future.result() for future in [self.submit(echo, None, payload) for payload in payloads]]
+    def results(self, function: Function, arguments: Iterable[Any]) -> list[Any]:
+        futures = [self.submit(function, None, argument) for argument in arguments]
+        return [future.result() for future in futures]
