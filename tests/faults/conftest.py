@@ -11,7 +11,7 @@ from mpcsfaas.testing.experiment import Experiment
 HASTE = ("--plugin", "heartbeat", "--heartbeat-interval", "0.5", "--heartbeat-limit", "3")
 
 
-@pytest.fixture(scope="session", params=["push-redis", "pull-redis", "push-sqlite"])
+@pytest.fixture(scope="package", params=["push-redis", "pull-redis", "push-sqlite"])
 def shared_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     mode, storage = request.param.split("-")
     with Cluster(tmp_path_factory.mktemp(request.param), mode, storage, settings=HASTE) as cluster:

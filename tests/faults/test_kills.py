@@ -10,13 +10,8 @@ import pytest
 
 from mpcsfaas.model import FailureKind, TaskRecord
 from mpcsfaas.testing.cluster import Cluster
-from mpcsfaas.testing.experiment import Experiment
+from mpcsfaas.testing.experiment import HELD, QUICK, Experiment
 from mpcsfaas.testing.platform import wait_until, wait_until_gone
-
-HELD = ["ann", "bob", "cat", "dan"]
-"""As many as there are slots."""
-QUICK = [f"quick{number}" for number in range(40)]
-"""These wait behind the held ones."""
 
 
 def endings(record: TaskRecord) -> list[FailureKind | None]:
@@ -62,10 +57,9 @@ def test_a_worker(cluster: Cluster, experiment: Experiment) -> None:
     """Its children die with it, its tasks run elsewhere, and the other worker's tasks just go on."""
     experiment.hold(*HELD)
     experiment.submit(*QUICK)
-    [child] = experiment.ledger.pids("ann")
-    victim = cluster.worker_of(child)
+    victim, _ = cluster.workers
     children = victim.descendants()
-    lost = [name for name in HELD if experiment.ledger.pids(name)[0] in children]
+    lost = experiment.running_at(victim)
     victim.crash()
     wait_until_gone(children, what="the children of a killed worker")
     wait_until(lambda: all(experiment.record(name).losses == 1 for name in lost), what="the loss being noticed")

@@ -12,13 +12,11 @@ import pytest
 import requests
 
 from mpcsfaas.testing.cluster import Cluster
-from mpcsfaas.testing.experiment import Experiment
+from mpcsfaas.testing.experiment import HELD, QUICK, Experiment
 
 ONE_START_AT_A_TIME = threading.Lock()
 STOPPED_SECONDS = 20.0
 GONE_SECONDS = 30.0
-HELD = ["ann", "bob", "cat", "dan"]
-QUICK = [f"quick{number}" for number in range(40)]
 
 
 def dispatcher_is_stopped(cluster: Cluster, experiment: Experiment) -> None:

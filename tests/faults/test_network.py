@@ -3,15 +3,10 @@
 import pytest
 
 from mpcsfaas.testing.cluster import Cluster
-from mpcsfaas.testing.experiment import Experiment
+from mpcsfaas.testing.experiment import HELD, QUICK, Experiment
 from mpcsfaas.testing.platform import wait_until
 
 pytestmark = pytest.mark.parametrize("shared_cluster", ["push-redis", "pull-redis"], indirect=True)
-
-HELD = ["ann", "bob", "cat", "dan"]
-"""As many as there are slots."""
-QUICK = [f"quick{number}" for number in range(40)]
-"""These wait behind the held ones."""
 
 
 def test_dropped_connections(cluster: Cluster, experiment: Experiment) -> None:

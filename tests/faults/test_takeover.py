@@ -5,13 +5,12 @@ from pathlib import Path
 import pytest
 
 from mpcsfaas.testing.cluster import Cluster
-from mpcsfaas.testing.experiment import Experiment
+from mpcsfaas.testing.experiment import HELD, QUICK, Experiment
 from mpcsfaas.testing.platform import wait_until
 
 LEASE = 3.0
-PATIENCE = 2.0
+PATIENCE = 5.0
 """Seconds in which a lapsed lease is found, on a busy machine."""
-HELD = ["ann", "bob", "cat", "dan"]
 
 
 @pytest.mark.parametrize("mode", ["push", "pull"])
@@ -20,16 +19,17 @@ def test_a_dispatchers_tasks_are_taken_over(mode: str, tmp_path: Path) -> None:
         experiment = Experiment(cluster.client, tmp_path)
         experiment.hold(*HELD)
         orphan, other = cluster.workers
-        lost = [name for name in HELD if experiment.ledger.pids(name)[0] in orphan.descendants()]
+        lost = experiment.running_at(orphan)
         cluster.dispatchers[0].crash()
         wait_until(lambda: all(experiment.record(name).losses for name in lost), LEASE + PATIENCE, "the takeover")
-        experiment.submit(*(f"quick{number}" for number in range(40)))
+        experiment.submit(*QUICK)
         experiment.ledger.release()
-        wait_until(lambda: len(set(experiment.ledger.names())) == 44, 20, "the other dispatcher's worker doing it all")
+        runs = len(HELD) + len(QUICK) + len(lost)
+        wait_until(lambda: len(experiment.ledger.ends()) == runs, 20, "the other worker doing it all")
         again = {experiment.ledger.pids(name)[1] for name in lost}
         assert again <= set(other.descendants())
         records = experiment.finish(untouched=experiment.accepted.keys() - set(lost))
         assert [record.attempt for record in records[: len(HELD)]] == [1 + (name in lost) for name in HELD]
         cluster.dispatchers[0].start()
         wait_until(lambda: orphan.pid in cluster.registered(), what="the orphan having a dispatcher again")
-        wait_until(lambda: sum(one.fenced for one in cluster.client.workers()) == len(lost), what="its late results")
+        wait_until(lambda: sum(one.fenced for one in cluster.client.workers()) >= len(lost), what="its late results")

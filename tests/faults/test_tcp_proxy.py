@@ -104,7 +104,9 @@ def test_a_black_hole_holds_everything_up_until_it_heals(client: socket.socket, 
 def test_a_target_that_is_away_resets() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with TcpProxy(port) as proxy:
-        client = socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
-        with client, pytest.raises(ConnectionResetError):
-            client.recv(1)
+    with (
+        TcpProxy(port) as proxy,
+        pytest.raises(ConnectionResetError),
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client,
+    ):
+        client.recv(1)

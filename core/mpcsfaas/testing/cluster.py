@@ -65,10 +65,6 @@ class Cluster:
             if part.is_running:
                 self._seen.update(part.descendants())
 
-    def worker_of(self, process: int) -> PlatformProcess:
-        """The worker to which a task's process belongs."""
-        return next(worker for worker in self.workers if process in worker.descendants())
-
     def __enter__(self) -> Self:
         if self.redis:
             self._ends.enter_context(self.redis)

@@ -9,7 +9,12 @@ from mpcsfaas.client import Client
 from mpcsfaas.client.errors import TaskFailed
 from mpcsfaas.model import State, TaskRecord
 from mpcsfaas.testing.ledger import Entry, Ledger
-from mpcsfaas.testing.platform import wait_until
+from mpcsfaas.testing.platform import PlatformProcess, wait_until
+
+HELD = ("ann", "bob", "cat", "dan")
+"""Tasks to hold: as many as a `Cluster` has slots."""
+QUICK = tuple(f"quick{number}" for number in range(40))
+"""Tasks to submit behind them."""
 
 
 class Outcome(NamedTuple):
@@ -41,6 +46,12 @@ class Experiment:
         """Submit held tasks, and wait until each has begun."""
         self.submit(*names, held=True, wait=wait)
         wait_until(lambda: set(names) <= set(self.ledger.names()), 30, f"{names} having begun")
+
+    def running_at(self, worker: PlatformProcess) -> list[str]:
+        """The accepted tasks whose latest run began in a child of this worker that is there still."""
+        children = worker.descendants()
+        latest = {entry.name: entry.pid for entry in self.ledger.entries()}
+        return [name for name in self.accepted if latest.get(name) in children]
 
     def record(self, name: str) -> TaskRecord:
         """What the platform says of a task now."""
