@@ -29,6 +29,7 @@ def test_a_worker_past_its_limit(cluster: Cluster, experiment: Experiment) -> No
     )
     sleeper.resume()
     wait_until(lambda: sleeper.pid in cluster.registered(), what="the worker being registered again")
+    assert cluster.dispatchers[0].is_running
     records = experiment.finish(untouched=set(HELD) - set(late))
     assert [record.attempt for record in records] == [1 + (name in late) for name in HELD]
     stored = [Entry(*experiment.client.result(experiment.accepted[name])) for name in late]
