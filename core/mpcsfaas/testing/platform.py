@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,6 +16,8 @@ from typing import Self
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 30.0
+PORTS = range(10_000, 22_000)
+"""Below those that the kernel gives to connections, which could be given one that is free before its server starts."""
 UNKNOWN_FLAGS = {"dispatcher": ("--port",)} | dict.fromkeys(
     ("worker", "push-worker", "pull-worker"), ("--storage", "--port")
 )
@@ -37,11 +40,12 @@ def wait_until_gone(pids: Iterable[int], timeout: float = 10.0, what: str = "pro
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nobody listens on just now, with room for the second port of a Redis Cluster's node."""
+    while True:
+        port = random.SystemRandom().choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class PlatformProcess:

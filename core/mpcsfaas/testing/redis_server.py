@@ -41,7 +41,7 @@ class RedisServer:
 
     def __init__(self, folder: Path, *, aof: str | None = None, arguments: Sequence[str] = ()) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.socket_path = folder / "redis.sock"
         self._aof = aof
         self._arguments = arguments
@@ -131,10 +131,3 @@ class RedisServer:
         self._process.send_signal(signal.SIGCONT)
         self._process.wait(20)
         self._process = None
-
-
-def _free_port() -> int:
-    """One that leaves room for the second port of a cluster's node, 10,000 above it."""
-    while (port := free_port()) > 55_535:
-        pass
-    return port
