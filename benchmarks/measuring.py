@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
 
 import psutil
 from benchmarks.systems.base import System
@@ -24,22 +25,29 @@ SIZES = {"1 KB": (1_000, 2_000), "1 MB": (1_000_000, 60)}
 Figures = dict[str, float]
 
 
+class Workload(Protocol):
+    """What has a throughput: a part of `System`."""
+
+    def noops(self, count: int) -> None: ...
+    def processes(self) -> dict[str, int]: ...
+
+
 def measure(system: System, sizes: Iterable[str] = SIZES) -> Figures:
     """Figures of a system that was started: rates, latencies, and CPU time by part."""
     system.noops(WARM_UP)
-    figures = throughput(system, _count(system)) | latency(system.call)
+    figures = throughput(system, count_for(system)) | latency(system.call)
     for name in sizes:
         figures |= echo_rate(system, name)
     return figures
 
 
-def _count(system: System) -> int:
+def count_for(system: Workload) -> int:
     """How many no-ops last about `RUN_SECONDS`."""
     seconds = timed(lambda: system.noops(TRIAL))
     return max(TRIAL, min(LARGEST_RUN, round(TRIAL / seconds * RUN_SECONDS)))
 
 
-def throughput(system: System, count: int) -> Figures:
+def throughput(system: Workload, count: int) -> Figures:
     """No-ops per second, and the CPU microseconds that each costs in every part."""
     before = cpu_seconds(system)
     seconds = timed(lambda: system.noops(count))
@@ -80,7 +88,7 @@ def percentile(values: Iterable[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def cpu_seconds(system: System) -> Figures:
+def cpu_seconds(system: Workload) -> Figures:
     """CPU time used so far by the client, and by each part with what is below it. A pool's workers are the client's."""
     parts = {name: tree_seconds(pid) for name, pid in system.processes().items()}
     own = psutil.Process()
