@@ -9,7 +9,7 @@ from arq.connections import RedisSettings
 from benchmarks.systems.redis_queue import PATIENCE, URL, RedisQueue
 from benchmarks.systems.work import Function
 
-POLL_SECONDS = 0.005
+POLL_SECONDS = 0.001
 
 
 async def noop(context: object, number: int) -> int:
@@ -32,7 +32,7 @@ class WorkerSettings:
 
 class Arq(RedisQueue):
     name = "arq"
-    settings = "tasks and results are looked for every 5 ms rather than every 500"
+    settings = "tasks and results are looked for every millisecond rather than every 500"
     distributions = ("arq", "redis")
 
     def start(self) -> None:
