@@ -18,8 +18,8 @@ from mpcsfaas_storage_redis.scripts import load, names
 Opened = Callable[..., AbstractAsyncContextManager[RedisStorage]]
 
 BOUNDED = {
-    *("GET", "SET", "SETNX", "INCR", "INCRBY", "DEL", "EXISTS", "EXPIRE", "TIME", "PUBLISH"),
-    *("HGET", "HMGET", "HSET", "HDEL", "SADD", "SREM", "SPOP", "XADD", "XDEL", "XLEN"),
+    *("GET", "MGET", "SETNX", "INCR", "INCRBY", "DEL", "EXPIRE", "TIME", "PUBLISH"),
+    *("HGET", "HMGET", "HSET", "HDEL", "SADD", "SREM", "XADD", "XDEL", "XLEN"),
     *("ZADD", "ZREM", "ZCARD", "ZSCORE", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGEBYSCORE"),
     "SMEMBERS",  # Of `queues` alone: one member for each set of labels that waits.
 }

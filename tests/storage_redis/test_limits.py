@@ -111,8 +111,8 @@ def test_a_server_that_drops_keys_is_refused(tmp_path: Path) -> None:
 
 
 def test_data_of_another_version_is_refused(server: RedisServer) -> None:
-    server.command("SET", "{later}:schema", "2")
-    with pytest.raises(SettingsError, match="version 2, not 1"):
+    server.command("SET", "{later}:schema", "1")
+    with pytest.raises(SettingsError, match="version 1, not 2"):
         asyncio.run(open_and_close(server.url, prefix="later"))
 
 

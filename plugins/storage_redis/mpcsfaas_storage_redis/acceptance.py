@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from mpcsfaas.errors import QueueFull
 from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus
-from mpcsfaas.model import Task
+from mpcsfaas.model import Task, TaskOptions
 from mpcsfaas_storage_redis.client import Client, Word
-from mpcsfaas_storage_redis.records import pack_head
+from mpcsfaas_storage_redis.records import Kind, kind, pack_task
 from mpcsfaas_storage_redis.slices import slices
 
 NO_LIMIT = 1 << 52
@@ -29,10 +29,15 @@ def _size(task: Task) -> int:
 
 
 async def _enqueue(client: Client, tasks: Sequence[Task], limit: int, following: int) -> list[Enqueued]:
-    words: list[Word] = [limit, following]
+    kinds: dict[tuple[str, TaskOptions], tuple[int, Kind]] = {}
+    words: list[Word] = []
     for task in tasks:
-        words += (task.id, pack_head(task), task.payload)
-    reply = await client.change("enqueue", *words)
+        number, its_kind = kinds.setdefault(
+            (task.function_id, task.options), (len(kinds) + 1, kind(task.function_id, task.options))
+        )
+        words += (task.id, number, pack_task(task, its_kind), task.payload)
+    told = [word for _, its_kind in kinds.values() for word in its_kind]
+    reply = await client.change("enqueue", limit, following, len(kinds), *told, *words)
     if isinstance(reply, int):
         raise QueueFull(f"{reply} tasks are unfinished and {limit} is the limit; try again later")
     return [_answer(task, answer) for task, answer in zip(tasks, reply, strict=True)]

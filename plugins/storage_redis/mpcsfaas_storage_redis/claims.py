@@ -54,7 +54,7 @@ async def _claim(
 
 
 def _attempts(reply: Sequence[Any]) -> list[Attempt]:
-    return [records.attempt(*reply[start : start + 4]) for start in range(1, len(reply), 4)]
+    return [records.attempt(*reply[start : start + 3]) for start in range(1, len(reply), 3)]
 
 
 async def adopt(client: Client, dispatcher_id: str, keys: Sequence[AttemptKey], lease: float) -> list[Attempt]:
@@ -80,9 +80,8 @@ async def renew(client: Client, dispatcher_id: str, keys: Sequence[AttemptKey], 
 async def take_cancellations(client: Client, dispatcher_id: str) -> list[AttemptKey]:
     """See `Storage.take_cancellations`."""
     taken: list[AttemptKey] = []
-    number = SLICE
-    while number == SLICE:
-        number, *pairs = await client.change("take_cancellations", dispatcher_id, SLICE)
+    while ids := await client.take(f"cancelled:{dispatcher_id}", SLICE):
+        pairs = await client.change("take_cancellations", dispatcher_id, *ids)
         taken += [AttemptKey(pairs[place].decode(), pairs[place + 1]) for place in range(0, len(pairs), 2)]
     return taken
 

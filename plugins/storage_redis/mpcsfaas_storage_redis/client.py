@@ -29,6 +29,10 @@ class Client:
         await self._changes.stop()
         await self._questions.stop()
 
+    def now(self, time: Sequence[bytes]) -> float:
+        """The moment at which the server gave this answer to TIME."""
+        return int(time[0]) + int(time[1]) / 1e6 if self._clock is None else self._clock()
+
     def key(self, name: str) -> str:
         """A key as the server knows it."""
         return self._prefix + name
@@ -38,10 +42,20 @@ class Client:
         (answer,) = await self._changes.call([self._command(script, arguments)])
         return answer
 
+    async def take(self, name: str, limit: int) -> list[bytes]:
+        """Remove members from a set; which."""
+        (members,) = await self._changes.call([("SPOP", self.key(name), limit)])
+        return list(members)
+
     async def ask_script(self, script: str, *arguments: Word) -> Any:
         """Run a script that answers a question; its answer."""
         (answer,) = await self._questions.call([self._command(script, arguments)])
         return answer
+
+    async def ask_at_once(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to commands that change nothing, of one moment."""
+        *_, answers = await self._questions.call([("MULTI",), *commands, ("EXEC",)])
+        return list(answers)
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """The answers to commands that change nothing."""

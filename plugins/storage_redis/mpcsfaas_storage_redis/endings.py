@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mpcsfaas.model import TRANSITIONS, State, Transition
 from mpcsfaas_storage_redis.client import Client, Word
-from mpcsfaas_storage_redis.records import pack_failure, pack_logs, pack_record
+from mpcsfaas_storage_redis.records import LETTERS, STATES, pack_attempt, pack_failure, pack_logs
 from mpcsfaas_storage_redis.slices import slices
 
 
@@ -31,10 +31,10 @@ def _size(transition: Transition) -> int:
 def _words(transition: Transition) -> tuple[Word, ...]:
     return (
         *transition.key,
-        transition.to.value,
+        LETTERS[transition.to],
         transition.budget.value,
         repr(float(transition.ready_at)),
-        pack_record(transition.record),
+        pack_attempt(transition.record),
         transition.value,
         pack_failure(transition.failure),
         pack_logs(transition.stdout, transition.stderr),
@@ -46,5 +46,5 @@ async def cancel(client: Client, task_ids: Sequence[str]) -> list[State | None]:
     states: list[State | None] = []
     for part in slices(task_ids):
         answers = await client.change("cancel", *part)
-        states += [State(answer.decode()) if answer else None for answer in answers]
+        states += [STATES.get(answer) for answer in answers]
     return states

@@ -12,12 +12,10 @@ _decode = msgspec.msgpack.Decoder(DispatcherInfo).decode
 async def expire(client: Client, limit: int) -> int:
     """See `Storage.expire`."""
     expired = 0
-    while expired < limit:
-        wanted = min(limit - expired, SLICE)
-        number: int = await client.change("expire", wanted)
+    may_be_more = True
+    while may_be_more and expired < limit:
+        number, may_be_more = await client.change("expire", min(limit - expired, SLICE))
         expired += number
-        if number < wanted:
-            break
     return expired
 
 

@@ -1,7 +1,7 @@
 """Hears the wake-ups. They are hints: whatever is not heard is found by looking."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any
 
@@ -10,25 +10,28 @@ from redis.exceptions import RedisError, ResponseError
 from mpcsfaas_storage_redis.backoff import Backoff
 from mpcsfaas_storage_redis.connection import Connection
 
-WORK = b"tasks"
-COMPLETION = b"results"
-
-Hear = Callable[[Any], None]
+WORK = "tasks"
+COMPLETION = "results"
 
 
 class Listener:
-    """Calls back for each message, and each time that it begins to listen."""
+    """Calls back for each message of one channel, and each time that it begins to listen."""
 
     def __init__(
-        self, connect: Callable[[Hear], Awaitable[Connection]], heard: Mapping[bytes, Callable[[], None]]
+        self,
+        connect: Callable[[Callable[[Any], None]], Awaitable[Connection]],
+        channel: str,
+        call_back: Callable[[], None],
     ) -> None:
         self._connect = connect
-        self._heard = heard
+        self._channel = channel
+        self._call_back = call_back
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to listen."""
-        self._task = asyncio.create_task(self._run())
+        """Begin to listen. Idempotent."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """Hang up. Idempotent."""
@@ -47,16 +50,15 @@ class Listener:
     async def _listen(self, backoff: Backoff) -> None:
         connection = await self._connect(self._hear)
         try:
-            # The answer to SUBSCRIBE counts as a message: something may have happened while nobody listened.
-            for answer in await connection.exchange([("SUBSCRIBE", channel) for channel in self._heard]):
-                self._hear(answer)
+            (answer,) = await connection.exchange([("SUBSCRIBE", self._channel)])
+            if isinstance(answer, ResponseError):
+                raise answer
             backoff.succeeded()
+            self._call_back()  # Something may have happened while nobody listened.
             await connection.wait_lost()
         finally:
             await connection.close()
         raise ConnectionResetError
 
-    def _hear(self, message: Any) -> None:
-        if isinstance(message, ResponseError):
-            raise message
-        self._heard[message[1]]()
+    def _hear(self, _: Any) -> None:
+        self._call_back()

@@ -44,11 +44,13 @@ async def list_tasks(client: Client, criteria: TaskFilter, cursor: str | None, l
 async def _scan(client: Client, plan: _Plan, before: int, limit: int) -> tuple[int, Sequence[TaskRecord]]:
     rest = plan.rest
     scan = LARGEST_SCAN if rest != TaskFilter() else min(limit, LARGEST_SCAN)
-    checks = [word or "" for word in (rest.state, rest.function_id, rest.group)]
+    state = "" if rest.state is None else records.LETTERS[rest.state]
     top = f"({before}" if before else "+inf"
-    position, *values = await client.ask_script("list_tasks", top, limit, scan, *checks, *plan.indexes)
-    rows = [values[start : start + 5] for start in range(0, len(values), 5)]
-    return int(position), [records.record(task_id.decode(), *fields) for task_id, *fields in rows]
+    position, *values = await client.ask_script(
+        "list_tasks", top, limit, scan, state, rest.function_id or "", *plan.indexes
+    )
+    rows = zip(*(values[place::4] for place in range(4)), strict=True)
+    return int(position), [records.task(task_id.decode(), *parts) for task_id, *parts in rows]
 
 
 def _position(cursor: str | None) -> int:

@@ -3,7 +3,7 @@
 from mpcsfaas.errors import SettingsError
 from mpcsfaas_storage_redis.client import Client
 
-SCHEMA = b"1"
+SCHEMA = b"2"
 OLDEST_VERSION = (6, 2)
 
 

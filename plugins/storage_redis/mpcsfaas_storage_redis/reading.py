@@ -1,4 +1,4 @@
-"""Questions. Each task is read by one command, so what is told of it is of one moment."""
+"""Questions. Tasks are read by one transaction, so what is told of each is of one moment."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -7,7 +7,6 @@ from mpcsfaas.interfaces.storage import Completion, Statistics
 from mpcsfaas.model import State, TaskLogs, TaskRecord, TaskResult
 from mpcsfaas_storage_redis import records
 from mpcsfaas_storage_redis.client import Client
-from mpcsfaas_storage_redis.records import LOG_FIELDS, RECORD_FIELDS, RESULT_FIELDS
 
 T = TypeVar("T")
 
@@ -17,32 +16,33 @@ LARGEST_QUESTION = 500
 
 async def get_tasks(client: Client, task_ids: Sequence[str]) -> list[TaskRecord | None]:
     """See `Storage.get_tasks`."""
-    return await _read(client, task_ids, RECORD_FIELDS, records.record)
+    return await _read(client, task_ids, ("tasks", "failures", "histories"), records.task)
 
 
 async def get_results(client: Client, task_ids: Sequence[str]) -> list[TaskResult | None]:
     """See `Storage.get_results`."""
-    return await _read(client, task_ids, RESULT_FIELDS, records.result)
-
-
-async def _read(
-    client: Client, task_ids: Sequence[str], fields: tuple[str, ...], build: Callable[..., T]
-) -> list[T | None]:
-    known: dict[str, T | None] = {}
-    distinct = list(dict.fromkeys(task_ids))
-    for start in range(0, len(distinct), LARGEST_QUESTION):
-        part = distinct[start : start + LARGEST_QUESTION]
-        found = await client.ask([("HMGET", client.key(f"task:{task_id}"), *fields) for task_id in part])
-        known |= {
-            task_id: build(task_id, *values) if values[0] else None for task_id, values in zip(part, found, strict=True)
-        }
-    return [known[task_id] for task_id in task_ids]
+    return await _read(client, task_ids, ("tasks", "failures", "values"), records.result)
 
 
 async def get_logs(client: Client, task_id: str) -> TaskLogs | None:
     """See `Storage.get_logs`."""
-    ((state, packed),) = await client.ask([("HMGET", client.key(f"task:{task_id}"), *LOG_FIELDS)])
-    return records.logs(task_id, packed) if state else None
+    (logs,) = await _read(client, [task_id], ("tasks", "logs"), lambda name, _, packed: records.logs(name, packed))
+    return logs
+
+
+async def _read(
+    client: Client, task_ids: Sequence[str], hashes: tuple[str, ...], build: Callable[..., T]
+) -> list[T | None]:
+    """What is built of that which these hashes have of each task; the first has its record."""
+    known: dict[str, T | None] = {}
+    distinct = list(dict.fromkeys(task_ids))
+    for start in range(0, len(distinct), LARGEST_QUESTION):
+        part = distinct[start : start + LARGEST_QUESTION]
+        columns = await client.ask_at_once([("HMGET", client.key(name), *part) for name in hashes])
+        known |= {
+            task_id: build(task_id, *row) if row[0] else None for task_id, *row in zip(part, *columns, strict=True)
+        }
+    return [known[task_id] for task_id in task_ids]
 
 
 async def completions(client: Client, after: int, limit: int, group: str | None) -> list[Completion]:
@@ -59,7 +59,7 @@ async def completions(client: Client, after: int, limit: int, group: str | None)
 
 
 def _completion(entry: bytes, values: Sequence[bytes], group: str | None) -> Completion:
-    _, task_id, _, state, *rest = values
+    state, task_id, *rest = values
     name = rest[1].decode() if rest else group
     return Completion(int(entry.partition(b"-")[0]), task_id.decode(), name, State(state.decode()))
 
@@ -72,6 +72,6 @@ async def latest_completion(client: Client) -> int:
 
 async def statistics(client: Client, fenced: int) -> Statistics:
     """See `Storage.statistics`."""
-    queued, running, completed, failed, cancelled, known, head = await client.ask_script("statistics")
-    oldest = records.created_at(head) if head else None
+    queued, running, completed, failed, cancelled, known, record = await client.ask_script("statistics")
+    oldest = records.created_at(record) if record else None
     return Statistics(queued, running, completed, failed, cancelled, known, fenced, oldest)

@@ -1,126 +1,207 @@
 """What Redis keeps of a task, and how it becomes what the public sees.
 
-A task is one hash: `head` never changes, `state` is rewritten by the scripts, `payload`, `value`, `failure`, `history`
-and `logs` are bytes that the scripts only move. `lua/common.lua` knows the places in `head` and `state` too.
+A task is one string, its record, beside those of its payload, value, failure, history and logs, which the scripts only
+move. The record is numbers, strings, the id, and the head. `lua/parts/records.lua` knows the places in it too.
 """
+
+from math import inf
+from struct import Struct
+from typing import NamedTuple
 
 import msgspec
 
 from mpcsfaas.model import Attempt, AttemptRecord, Failure, State, Task, TaskLogs, TaskOptions, TaskRecord, TaskResult
 
+LETTERS = {
+    State.QUEUED: "Q",
+    State.RUNNING: "R",
+    State.COMPLETED: "C",
+    State.FAILED: "F",
+    State.CANCELLED: "X",
+}
+"""The states, as the scripts call them."""
 
-class Head(msgspec.Struct, array_like=True):
-    """What was asked for, and what the scripts need of that."""
+STATES = {letter.encode(): state for state, letter in LETTERS.items()}
 
-    function_id: str
-    serializer: str
-    created_at: float
-    queue: str
-    """The task's labels, as the name of the queue that it waits in."""
-    deadline_at: float | None
-    ttl: float
-    options: TaskOptions
+LOWEST_RANK = 1 << 38
+"""How far from 0 priorities are told apart."""
+
+_NUMBERS = Struct(">QdcIIIddBBIIQQdddI")
+"""`Numbers` in their order."""
+
+_UNPLACED = Struct(">cIIIddBBIIQQdddI")
+"""The same of a task that has no position yet."""
+
+_SIZE = Struct(">I")
+"""Before each string."""
 
 
-class Progress(msgspec.Struct, array_like=True):
-    """The field `state`. Nothing is None, as Lua could not tell an array from a map then."""
+class Numbers(NamedTuple):
+    """The beginning of a record. Sizes are in bytes. The holder follows, and then the strings."""
 
-    state: State
-    attempt: int
     position: int
-    holder: str
+    ready_at: float
+    state: bytes
+    attempt: int
     failures: int
     losses: int
     claimed_at: float
-    ready_at: float
     finished_at: float
+    expired: int
+    has_logs: int
+    payload_size: int
+    head_size: int
     sequence: int
-    expired: bool
+    rank: int
+    created_at: float
+    deadline_at: float
+    """Infinite for none."""
+    ttl: float
+    holder_size: int
 
 
-RECORD_FIELDS = ("head", "state", "failure", "history")
-RESULT_FIELDS = ("head", "state", "failure", "value")
-LOG_FIELDS = ("state", "logs")
+class Kind(NamedTuple):
+    """What the scripts must know to accept tasks, which most tasks of a batch have in common."""
+
+    function_id: str
+    queue: bytes
+    """The name of the queue that tasks with these labels wait in: their JSON, sorted."""
+    group: bytes
+    key: bytes
+    delay: str
+    rank: int
+    """Lower for a higher priority."""
+    has_deadline: int
+
+
+class Head(msgspec.Struct, array_like=True, omit_defaults=True):
+    """What nobody but us reads."""
+
+    serializer: str
+    options: TaskOptions
+
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_head = msgspec.msgpack.Decoder(Head).decode
-_decode_progress = msgspec.msgpack.Decoder(Progress).decode
 _decode_failure = msgspec.msgpack.Decoder(Failure).decode
 _decode_logs = msgspec.msgpack.Decoder(tuple[str, str]).decode
 _decode_history = msgspec.json.Decoder(tuple[AttemptRecord, ...]).decode
 
 
-def queue_name(labels: tuple[str, ...]) -> str:
-    """The queue of the tasks with these labels: their JSON, sorted."""
-    return msgspec.json.encode(sorted(set(labels))).decode() if labels else "[]"
+def kind(function_id: str, options: TaskOptions) -> Kind:
+    """The kind of the tasks of this function with these options."""
+    labels = options.labels
+    return Kind(
+        function_id,
+        msgspec.json.encode(sorted(set(labels))) if labels else b"[]",
+        _mark(options.group),
+        _mark(options.idempotency_key),
+        repr(float(options.delay)),
+        LOWEST_RANK - max(-LOWEST_RANK, min(options.priority, LOWEST_RANK)),
+        int(options.deadline is not None),
+    )
 
 
-def pack_head(task: Task) -> bytes:
-    """The field `head` of a new task."""
+def pack_task(task: Task, kind: Kind) -> bytes:
+    """The record of a task that is yet to be accepted, without position and time to be ready."""
     options = task.options
-    deadline_at = None if options.deadline is None else task.created_at + options.deadline
-    queue = queue_name(options.labels)
-    return _encode(Head(task.function_id, task.serializer, task.created_at, queue, deadline_at, options.ttl, options))
+    head = _encode(Head(task.serializer, options))
+    deadline_at = inf if options.deadline is None else task.created_at + options.deadline
+    sizes = len(task.payload), len(head)
+    times = task.created_at, deadline_at, options.ttl
+    numbers = _UNPLACED.pack(b"Q", 0, 0, 0, 0.0, 0.0, 0, 0, *sizes, 0, kind.rank, *times, 0)
+    return b"".join((numbers, _strings(kind), task.id.encode(), head))
+
+
+def _strings(kind: Kind) -> bytes:
+    strings = kind.group, kind.function_id.encode(), kind.queue, kind.key
+    return b"".join(_SIZE.pack(len(string)) + string for string in strings)
+
+
+def _mark(text: str | None) -> bytes:
+    """A text that may be missing: empty then, and otherwise after an equals sign."""
+    return b"" if text is None else b"=" + text.encode()
 
 
 def pack_failure(failure: Failure | None) -> bytes:
-    """The field `failure`; empty for None."""
+    """A task's failure; empty for None."""
     return b"" if failure is None else _encode(failure)
 
 
 def pack_logs(stdout: str, stderr: str) -> bytes:
-    """The field `logs`; empty if nothing was printed."""
+    """What was printed; empty if nothing was."""
     return _encode((stdout, stderr)) if stdout or stderr else b""
 
 
-def pack_record(record: AttemptRecord) -> bytes:
-    """One line of the field `history`, which is JSON with commas between the lines."""
-    return msgspec.json.encode(record)
+def pack_attempt(attempt: AttemptRecord) -> bytes:
+    """One line of the history, which is JSON with commas between the lines."""
+    return msgspec.json.encode(attempt)
 
 
-def created_at(head: bytes) -> float:
+def created_at(record: bytes) -> float:
     """When the task was made."""
-    return _decode_head(head).created_at
+    return _numbers(record).created_at
 
 
-def attempt(task_id: bytes, head: bytes, payload: bytes, state: bytes) -> Attempt:
+def attempt(task_id: bytes, record: bytes, payload: bytes) -> Attempt:
     """An attempt, as a claim gives it."""
-    asked, progress = _decode_head(head), _decode_progress(state)
-    task = Task(task_id.decode(), asked.function_id, payload, asked.serializer, asked.created_at, asked.options)
-    return Attempt(task, progress.attempt, progress.claimed_at, progress.failures, progress.losses)
+    numbers = _numbers(record)
+    head = _head(record, numbers)
+    function_id = _function_id(record, numbers)
+    task = Task(task_id.decode(), function_id, payload, head.serializer, numbers.created_at, head.options)
+    return Attempt(task, numbers.attempt, numbers.claimed_at, numbers.failures, numbers.losses)
 
 
-def record(task_id: str, head: bytes, state: bytes, failure: bytes | None, history: bytes | None) -> TaskRecord:
-    """A task's record, from `RECORD_FIELDS`."""
-    asked, progress = _decode_head(head), _decode_progress(state)
+def task(task_id: str, record: bytes, failure: bytes | None, history: bytes | None) -> TaskRecord:
+    """What the public sees of a record."""
+    numbers = _numbers(record)
+    head = _head(record, numbers)
     return TaskRecord(
         id=task_id,
-        function_id=asked.function_id,
-        serializer=asked.serializer,
-        state=progress.state,
-        created_at=asked.created_at,
-        options=asked.options,
-        attempt=progress.attempt,
-        failures=progress.failures,
-        losses=progress.losses,
-        ready_at=progress.ready_at,
-        finished_at=progress.finished_at or None,
+        function_id=_function_id(record, numbers),
+        serializer=head.serializer,
+        state=STATES[numbers.state],
+        created_at=numbers.created_at,
+        options=head.options,
+        attempt=numbers.attempt,
+        failures=numbers.failures,
+        losses=numbers.losses,
+        ready_at=numbers.ready_at,
+        finished_at=numbers.finished_at or None,
         failure=_failure(failure),
         history=_decode_history(b"[%b]" % (history or b"")),
-        expired=progress.expired,
+        expired=bool(numbers.expired),
     )
 
 
-def result(task_id: str, head: bytes, state: bytes, failure: bytes | None, value: bytes | None) -> TaskResult:
-    """A task's result, from `RESULT_FIELDS`."""
-    progress = _decode_progress(state)
-    serializer = _decode_head(head).serializer
-    return TaskResult(task_id, progress.state, serializer, value or b"", _failure(failure), progress.expired)
+def result(task_id: str, record: bytes, failure: bytes | None, value: bytes | None) -> TaskResult:
+    """A task's result."""
+    numbers = _numbers(record)
+    serializer = _head(record, numbers).serializer
+    state = STATES[numbers.state]
+    return TaskResult(task_id, state, serializer, value or b"", _failure(failure), bool(numbers.expired))
 
 
 def logs(task_id: str, packed: bytes | None) -> TaskLogs:
     """What was printed."""
     return TaskLogs(task_id, *_decode_logs(packed)) if packed else TaskLogs(task_id)
+
+
+def _numbers(record: bytes) -> Numbers:
+    return Numbers._make(_NUMBERS.unpack_from(record))
+
+
+def _function_id(record: bytes, numbers: Numbers) -> str:
+    """The second of the strings."""
+    group = _NUMBERS.size + numbers.holder_size
+    (group_size,) = _SIZE.unpack_from(record, group)
+    start = group + _SIZE.size + group_size
+    (size,) = _SIZE.unpack_from(record, start)
+    return record[start + _SIZE.size : start + _SIZE.size + size].decode()
+
+
+def _head(record: bytes, numbers: Numbers) -> Head:
+    return _decode_head(record[-numbers.head_size :])
 
 
 def _failure(packed: bytes | None) -> Failure | None:

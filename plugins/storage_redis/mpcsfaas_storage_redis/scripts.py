@@ -1,9 +1,14 @@
-"""The Lua scripts: one file for each change, before each of which stands `common.lua`."""
+"""The Lua scripts: one file for each change, before each of which stand those of the parts that its first line names.
+
+Not all of them: the server makes every function anew each time that a script runs, which is most of a short one's cost.
+"""
 
 import hashlib
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
+
+PARTS = "-- parts: "
 
 
 class Script(NamedTuple):
@@ -16,13 +21,19 @@ class Script(NamedTuple):
 @cache
 def load(name: str) -> Script:
     """The script of that name."""
-    folder = files(__package__) / "lua"
-    text = (folder / "common.lua").read_text() + (folder / f"{name}.lua").read_text()
+    own = _read(f"{name}.lua")
+    first = own.partition("\n")[0]
+    parts = first.removeprefix(PARTS).split() if first.startswith(PARTS) else []
+    text = "".join(_read(f"parts/{part}.lua") for part in ("base", *parts)) + own
     return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _read(path: str) -> str:
+    return (files(__package__) / "lua" / path).read_text()
 
 
 @cache
 def names() -> tuple[str, ...]:
     """The names of all scripts, sorted."""
-    found = {file.name.removesuffix(".lua") for file in (files(__package__) / "lua").iterdir()}
-    return tuple(sorted(found - {"common"}))
+    found = (files(__package__) / "lua").iterdir()
+    return tuple(sorted(file.name.removesuffix(".lua") for file in found if file.name.endswith(".lua")))

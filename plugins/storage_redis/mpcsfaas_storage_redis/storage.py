@@ -48,8 +48,9 @@ class RedisStorage(Storage):
         self._location = parse(url)
         self._client = Client(self._location, options.prefix, options.timeout, server_clock)
         self._waits = Waits(self._client, options.poll_interval)
-        heard = {WORK: self._waits.work.set, COMPLETION: self._waits.completion.set}
-        self._listener = Listener(partial(connect, self._location, options.timeout), heard)
+        listen = partial(Listener, partial(connect, self._location, options.timeout))
+        self._work = listen(WORK, self._waits.work.set)
+        self._completions = listen(COMPLETION, self._waits.completion.set)
         self._fenced = 0
         self._closed = False
 
@@ -60,13 +61,13 @@ class RedisStorage(Storage):
         except BaseException:
             await self.close()
             raise
-        self._listener.start()
 
     async def close(self) -> None:
         """See `Storage`."""
         self._closed = True
         self._waits.close()
-        await self._listener.stop()
+        await self._work.stop()
+        await self._completions.stop()
         await self._client.stop()
 
     # Functions
@@ -166,11 +167,13 @@ class RedisStorage(Storage):
     async def wait_for_work(self, dispatcher_id: str, timeout: float) -> None:
         """See `Storage`."""
         self._check_open()
+        self._work.start()
         await self._waits.for_work(dispatcher_id, timeout)
 
     async def wait_for_completions(self, after: int, timeout: float, limit: int = 1000) -> list[Completion]:
         """See `Storage`."""
         self._check_open()
+        self._completions.start()
         return await self._waits.for_completions(after, timeout, limit)
 
     def _check_open(self) -> None:

@@ -47,8 +47,15 @@ class Waits:
                 return
 
     async def _look_for_work(self) -> tuple[int, float]:
-        count, until_ready = await self._client.change("look_for_work")
-        return int(count), float(until_ready) if until_ready else inf
+        """The count of news, and the seconds until a delayed task becomes ready. One that is due is made ready."""
+        key = self._client.key
+        commands = [("GET", key("work")), ("ZRANGE", key("delayed"), 0, 0, "WITHSCORES"), ("TIME",)]
+        count, first, time = await self._client.ask(commands)
+        until_ready = float(first[1]) - self._client.now(time) if first else inf
+        if until_ready > 0:
+            return int(count or 0), until_ready
+        count, seconds = await self._client.change("end_delays")
+        return int(count), float(seconds) if seconds else inf
 
     async def for_completions(self, after: int, timeout: float, limit: int) -> list[Completion]:
         """See `Storage.wait_for_completions`."""

@@ -1,34 +1,35 @@
+-- parts: records changes queue attempts endings
 -- The ids of tasks. Gives the state of each afterwards, '' if it is unknown.
-local states, told, ended = {}, {}, {}
+local ids, states, told, ended = { unpack(ARGV, 2) }, {}, {}, {}
 
-local function tell_holder(id, state)
-  local key = prefix .. 'cancelled:' .. state[HOLDER]
+local function tell_holder(id, holder)
+  local key = prefix .. 'cancelled:' .. holder
   redis.call('SADD', key, id)
   redis.call('EXPIRE', key, 3600) -- for a dispatcher that never asks
   told[#told + 1] = id
 end
 
-local function cancel(id, state, head)
-  if state[STATE] == 'RUNNING' then
-    remove('leases', id)
-    remove('state:RUNNING', id)
-    tell_holder(id, state)
+local function cancel(id, task)
+  if task[STATE] == 'R' then
+    stop(id)
+    tell_holder(id, task[HOLDER])
   else
-    unqueue(id, state, head)
+    unqueue(id, task)
   end
-  finish_task(id, state, head, 'CANCELLED')
-  save_state(id, state)
+  task[STATE] = 'X'
   ended[#ended + 1] = id
 end
 
 pass_when_full()
-for index = 2, #ARGV do
-  local state, head = load_task(ARGV[index])
-  if state and (state[STATE] == 'QUEUED' or state[STATE] == 'RUNNING') then
-    cancel(ARGV[index], state, head)
+local tasks = load_tasks(ids)
+for number, id in ipairs(ids) do
+  local task = tasks[id]
+  if task and (task[STATE] == 'Q' or task[STATE] == 'R') then
+    cancel(id, task)
   end
-  states[#states + 1] = state and state[STATE] or ''
+  states[number] = task and task[STATE] or ''
 end
+finish_tasks(ended, tasks)
 flush()
 announce_work(told)
 publish('results', ended)

@@ -1,75 +1,99 @@
--- limit, how many more of the batch follow, then id, head and payload of each task.
+-- parts: records changes queue
+-- limit, how many more of the batch follow, how many kinds of tasks there are, and what each kind is; then id, number of
+-- the kind, record and payload of each task. The record lacks its first two numbers.
 -- Gives the number of unfinished tasks if there is no room; else for each task '' (accepted), '?' (its function is
 -- unknown) or the id of the task that it repeats.
-local limit, following = tonumber(ARGV[2]), tonumber(ARGV[3])
-local answers, accepted, known, keys, functions = {}, {}, {}, {}, {}
+local limit, following, number_of_kinds = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local KIND_SIZE, TASK_SIZE = 7, 4
+local kinds, ids, answers, accepted, known, firsts = {}, {}, {}, {}, {}, {}
+local before = 4 + number_of_kinds * KIND_SIZE -- place of the last argument before the first task
 
-local function earlier_by_key(key_set, key)
-  return keys[key_set .. ' ' .. key] or redis.call('HGET', key_set, key)
+local function read_kind(first)
+  local owner, queue_name, group, key, delay, rank, has_deadline = unpack(ARGV, first, first + KIND_SIZE - 1)
+  return {
+    queue = queue_name,
+    index = 'function:' .. owner .. ':tasks',
+    group = group ~= '' and 'group:' .. string.sub(group, 2),
+    keys = prefix .. 'keys:' .. owner,
+    key = key ~= '' and key,
+    ready_at = now + tonumber(delay),
+    rank = tonumber(rank),
+    has_deadline = has_deadline == '1',
+    is_known = redis.call('ZSCORE', prefix .. 'functions', owner),
+  }
 end
 
-local function is_function(id)
-  if functions[id] == nil then
-    functions[id] = redis.call('ZSCORE', prefix .. 'functions', id) ~= false
-  end
-  return functions[id]
-end
-
-local function judge(id, head)
-  if known[id] or redis.call('EXISTS', task_key(id)) == 1 then
+-- '' for a task that is new.
+local function judge(id, kind)
+  if known[id] then
     return id
   end
-  local key, key_set = head[OPTIONS].idempotency_key, prefix .. 'keys:' .. head[FUNCTION]
-  local earlier = key and earlier_by_key(key_set, key)
+  local place = kind.key and kind.keys .. ' ' .. kind.key
+  local earlier = place and (firsts[place] or redis.call('HGET', kind.keys, kind.key))
   if earlier then
     return earlier
   end
-  if not is_function(head[FUNCTION]) then
+  if not kind.is_known then
     return '?'
   end
   known[id] = true
-  if key then
-    keys[key_set .. ' ' .. key] = id
+  if place then
+    firsts[place] = id
   end
   return ''
 end
 
-for index = 4, #ARGV, 3 do
-  local id, head = ARGV[index], cmsgpack.unpack(ARGV[index + 1])
-  local answer = judge(id, head)
-  answers[#answers + 1] = answer
-  if answer == '' then
-    accepted[#accepted + 1] = { id = id, head = head, index = index }
+local function accept(id, kind, record, payload, position)
+  local place = string.format('%.0f', position)
+  record = struct.pack('>I8d', position, kind.ready_at) .. record
+  write('tasks', id, record)
+  write('payloads', id, payload)
+  add(kind.index, place, id)
+  if kind.group then
+    add(kind.group, place, id)
+  end
+  if kind.key then
+    redis.call('HSET', kind.keys, kind.key, id)
+  end
+  local deadline_at = kind.has_deadline and parse(record)[DEADLINE_AT] or math.huge
+  queue(id, kind.queue, kind.rank, position, deadline_at, kind.ready_at)
+end
+
+for number = 1, number_of_kinds do
+  kinds[number] = read_kind(5 + (number - 1) * KIND_SIZE)
+end
+for index = before + 1, #ARGV, TASK_SIZE do
+  ids[#ids + 1] = ARGV[index]
+end
+for number, record in ipairs(read('tasks', ids)) do
+  known[ids[number]] = record
+end
+for number, id in ipairs(ids) do
+  local index = before + (number - 1) * TASK_SIZE
+  answers[number] = judge(id, kinds[tonumber(ARGV[index + 2])])
+  if answers[number] == '' then
+    accepted[#accepted + 1] = index
   end
 end
 if #accepted == 0 then
   return answers
 end
 
-local unfinished = redis.call('ZCARD', prefix .. 'queued')
-  + redis.call('ZCARD', prefix .. 'queued:deadline')
-  + redis.call('ZCARD', prefix .. 'state:RUNNING')
+-- As many tasks as have a position were accepted, as many as have a place in the feed have ended.
+local counts = redis.call('MGET', prefix .. 'position', prefix .. 'sequence')
+local position = tonumber(counts[1]) or 0
+local unfinished = position - (tonumber(counts[2]) or 0)
 if unfinished + #accepted + following > limit then
   return unfinished
 end
 
-local position = redis.call('INCRBY', prefix .. 'position', #accepted) - #accepted
-local ids = {}
-for number, task in ipairs(accepted) do
-  local id, head = task.id, task.head
-  local options = head[OPTIONS]
-  local state = { 'QUEUED', 0, position + number, '', 0, 0, 0, now + (options.delay or 0), 0, 0, false }
-  redis.call('HSET', task_key(id), 'state', cmsgpack.pack(state), 'head', ARGV[task.index + 1], 'payload', ARGV[task.index + 2])
-  if options.idempotency_key then
-    redis.call('HSET', prefix .. 'keys:' .. head[FUNCTION], options.idempotency_key, id)
-  end
-  add('function:' .. head[FUNCTION] .. ':tasks', state[POSITION], id)
-  if options.group then
-    add('group:' .. options.group, state[POSITION], id)
-  end
-  queue(id, state, head)
-  ids[number] = id
+redis.call('INCRBY', prefix .. 'position', #accepted)
+local news = {}
+for number, index in ipairs(accepted) do
+  local id, kind, record, payload = unpack(ARGV, index + 1, index + TASK_SIZE)
+  accept(id, kinds[tonumber(kind)], record, payload, position + number)
+  news[number] = id
 end
 flush()
-announce_work(ids)
+announce_work(news)
 return answers

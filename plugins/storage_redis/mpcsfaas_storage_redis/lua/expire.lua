@@ -1,31 +1,26 @@
--- limit. Forgets up to so many tasks that expired long enough ago, then expires up to so many. Gives how many expired.
-local limit = tonumber(ARGV[2])
+-- parts: records changes
+-- limit. Of up to so many ended tasks, expires those that ended long enough ago, and forgets those that expired long
+-- enough ago. Gives how many expired, and 1 if there may be more to do, else 0.
+local limit, expired, entries = tonumber(ARGV[2]), 0, {}
 
-local function due(key)
-  return redis.call('ZRANGEBYSCORE', prefix .. key, '-inf', now, 'LIMIT', 0, limit)
+local function forget(id, task)
+  local owner, _, group, key = strings_of(task)
+  remove('expiry', id)
+  remove('state:' .. NAMES[task[STATE]], id)
+  remove('function:' .. owner .. ':tasks', id)
+  if group then
+    remove('group:' .. group, id)
+  end
+  if key then
+    redis.call('HDEL', prefix .. 'keys:' .. owner, key)
+  end
+  delete('tasks', id)
 end
 
-local function forget(id)
-  local state, head = load_task(id)
-  remove('tombstones', id)
-  if not state then
-    return
-  end
-  local options = head[OPTIONS]
-  remove('state:' .. state[STATE], id)
-  remove('function:' .. head[FUNCTION] .. ':tasks', id)
-  if options.group then
-    remove('group:' .. options.group, id)
-  end
-  if options.idempotency_key then
-    redis.call('HDEL', prefix .. 'keys:' .. head[FUNCTION], options.idempotency_key)
-  end
-  redis.call('DEL', task_key(id))
-end
-
-local function leave_feed(state, group)
-  local entry = string.format('%.0f-0', state[SEQUENCE])
-  redis.call('XDEL', prefix .. 'feed', entry)
+local function leave_feed(task)
+  local entry = string.format('%.0f-0', task[SEQUENCE])
+  entries[#entries + 1] = entry
+  local group = group_of(task)
   if group then
     local key = prefix .. 'feed:' .. group
     redis.call('XDEL', key, entry)
@@ -35,26 +30,36 @@ local function leave_feed(state, group)
   end
 end
 
-local function expire(id)
-  local state, head = load_task(id)
-  remove('expiry', id)
-  if not state then
-    return
+local function expire(id, task)
+  leave_feed(task)
+  set_holder(task, '')
+  task[EXPIRED] = 1
+  delete('values', id)
+  delete('histories', id)
+  if task[STATE] == 'F' then
+    delete('failures', id)
   end
-  leave_feed(state, head[OPTIONS].group)
-  state[EXPIRED], state[HOLDER] = true, ''
-  redis.call('HDEL', task_key(id), 'payload', 'value', 'failure', 'history', 'logs')
-  save_state(id, state)
-  add('tombstones', now + head[TTL], id)
+  if task[HAS_LOGS] == 1 then
+    delete('logs', id)
+  end
+  add('expiry', after(task[TTL]), id)
+  save(id, task)
+  expired = expired + 1
 end
 
+local due = redis.call('ZRANGEBYSCORE', prefix .. 'expiry', '-inf', now, 'LIMIT', 0, limit)
+local tasks = load_tasks(due)
 pass_when_full()
-for _, id in ipairs(due('tombstones')) do
-  forget(id)
+for _, id in ipairs(due) do
+  local task = tasks[id]
+  if not task then
+    remove('expiry', id)
+  elseif task[EXPIRED] == 1 then
+    forget(id, task)
+  else
+    expire(id, task)
+  end
 end
-local expired = due('expiry')
-for _, id in ipairs(expired) do
-  expire(id)
-end
+call_in_parts('XDEL', 'feed', entries)
 flush()
-return #expired
+return { expired, #due == limit and 1 or 0 }

@@ -1,60 +1,73 @@
--- Of each transition: id, number, the state to reach, the budget used up, when it is ready again, its record as JSON,
+-- parts: records changes queue attempts endings
+-- Of each transition: id, number, the state to reach, the budget used up, when it is ready again, its line of history,
 -- value, failure and logs (the last three may be empty). Gives 1 for each that was applied, 0 for each that was fenced.
-local applied, work, ended = {}, {}, {}
+local ids, applied, work, ended = {}, {}, {}, {}
 
-local function save(id, state, record, logs, ...)
-  local key = task_key(id)
-  if state[ATTEMPT] > 1 then
-    local history = redis.call('HGET', key, 'history')
-    record = history and history .. ',' .. record or record
-    redis.call('HDEL', key, 'logs')
-  end
-  redis.call('HSET', key, 'state', cmsgpack.pack(state), 'history', record, ...)
-  if logs ~= '' then
-    redis.call('HSET', key, 'logs', logs)
-  end
+local function keep_history(id, task, line)
+  local before = task[ATTEMPT] > 1 and redis.call('HGET', prefix .. 'histories', id)
+  write('histories', id, before and before .. ',' .. line or line)
 end
 
-local function requeue(id, state, head, budget, ready_at)
-  state[STATE], state[READY_AT] = 'QUEUED', ready_at
-  if budget == 'retry' then
-    state[FAILURES] = state[FAILURES] + 1
-  elseif budget == 'redelivery' then
-    state[LOSSES] = state[LOSSES] + 1
+local function keep_logs(id, task, logs)
+  if logs ~= '' then
+    write('logs', id, logs)
+  elseif task[HAS_LOGS] == 1 then
+    delete('logs', id)
   end
-  queue(id, state, head)
+  task[HAS_LOGS] = logs ~= '' and 1 or 0
+end
+
+local function requeue(id, task, budget, ready_at)
+  task[STATE], task[READY_AT] = 'Q', ready_at
+  if budget == 'retry' then
+    task[FAILURES] = task[FAILURES] + 1
+  elseif budget == 'redelivery' then
+    task[LOSSES] = task[LOSSES] + 1
+  end
+  local _, name = strings_of(task)
+  queue(id, name, task[RANK], task[POSITION], task[DEADLINE_AT], ready_at)
+  save(id, task)
   work[#work + 1] = id
 end
 
-local function apply(id, state, head, to, budget, ready_at, record, value, failure, logs)
-  state[HOLDER] = ''
-  remove('leases', id)
-  remove('state:RUNNING', id)
-  if to == 'QUEUED' then
-    requeue(id, state, head, budget, tonumber(ready_at))
-    save(id, state, record, logs)
+local function finish(id, task, to, value, failure)
+  task[STATE] = to
+  if value ~= '' then
+    write('values', id, value)
+  end
+  if failure ~= '' then
+    write('failures', id, failure)
+  end
+  ended[#ended + 1] = id
+end
+
+local function apply(id, task, to, budget, ready_at, line, value, failure, logs)
+  stop(id)
+  set_holder(task, '')
+  keep_history(id, task, line)
+  keep_logs(id, task, logs)
+  if to == 'Q' then
+    requeue(id, task, budget, tonumber(ready_at))
   else
-    finish_task(id, state, head, to)
-    ended[#ended + 1] = id
-    if failure == '' then
-      save(id, state, record, logs, 'value', value)
-    else
-      save(id, state, record, logs, 'value', value, 'failure', failure)
-    end
+    finish(id, task, to, value, failure)
   end
 end
 
-pass_when_full()
 for index = 2, #ARGV, 9 do
-  local id, number = ARGV[index], tonumber(ARGV[index + 1])
-  local state, head = load_task(id)
-  if state and state[STATE] == 'RUNNING' and state[ATTEMPT] == number then
-    apply(id, state, head, unpack(ARGV, index + 2, index + 8))
-    applied[#applied + 1] = 1
+  ids[#ids + 1] = ARGV[index]
+end
+local tasks = load_tasks(ids)
+pass_when_full()
+for number, id in ipairs(ids) do
+  local task, index = tasks[id], 9 * number - 7
+  if task and task[STATE] == 'R' and task[ATTEMPT] == tonumber(ARGV[index + 1]) then
+    apply(id, task, unpack(ARGV, index + 2, index + 8))
+    applied[number] = 1
   else
-    applied[#applied + 1] = 0
+    applied[number] = 0
   end
 end
+finish_tasks(ended, tasks)
 flush()
 announce_work(work)
 publish('results', ended)

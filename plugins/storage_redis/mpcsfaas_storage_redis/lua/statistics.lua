@@ -1,4 +1,4 @@
--- Gives the number of tasks that are queued, running, completed, failed and cancelled, that of functions, and the head
+-- Gives the number of tasks that are queued, running, completed, failed and cancelled, that of functions, and the record
 -- of the task that was queued first.
 local function size(name)
   return redis.call('ZCARD', prefix .. name)
@@ -21,5 +21,5 @@ return {
   size('state:FAILED'),
   size('state:CANCELLED'),
   size('functions'),
-  id and redis.call('HGET', task_key(id), 'head') or false,
+  id and redis.call('HGET', prefix .. 'tasks', id) or false,
 }

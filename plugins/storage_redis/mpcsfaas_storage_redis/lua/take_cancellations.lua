@@ -1,12 +1,11 @@
--- dispatcher, limit. Gives how many were looked at; then id and number of each attempt that was cancelled.
-local dispatcher, limit = ARGV[2], tonumber(ARGV[3])
-local ids = redis.call('SPOP', prefix .. 'cancelled:' .. dispatcher, limit)
-local reply = { #ids }
+-- parts: records changes
+-- dispatcher, then the ids of tasks of which it is to be told. Gives id and number of each attempt of its own.
+local ids, reply = { unpack(ARGV, 3) }, {}
+local tasks = load_tasks(ids)
 for _, id in ipairs(ids) do
-  local state = load_task(id)
-  if state and state[STATE] == 'CANCELLED' and state[HOLDER] == dispatcher then
-    reply[#reply + 1] = id
-    reply[#reply + 1] = state[ATTEMPT]
+  local task = tasks[id]
+  if task and task[STATE] == 'X' and task[HOLDER] == ARGV[2] then
+    reply[#reply + 1], reply[#reply + 2] = id, task[ATTEMPT]
   end
 end
 return reply
