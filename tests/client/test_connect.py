@@ -103,11 +103,14 @@ def test_whatever_ends_a_script_stops_it(signal_number: signal.Signals) -> None:
     """Ctrl-C goes to the whole foreground, yet the platform must hear of it from the client only."""
     script = "import time\n" + SCRIPT + "time.sleep(3600)\n"
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        pid = int(process.stdout.readline())
-        assert process.stdout.readline() == b"32\n"
-        process.send_signal(signal_number)
-        process.communicate(timeout=60)
+        try:
+            assert process.stdout is not None
+            pid = int(process.stdout.readline())
+            assert process.stdout.readline() == b"32\n"
+            process.send_signal(signal_number)
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
     wait_until(lambda: not is_running(pid), 30, "the platform's end")
 
 
