@@ -7,7 +7,8 @@ Decoding is strict: a frame that is too large, of a version not spoken, of an un
 unbounded fields is refused. Unknown fields are ignored, so that a newer peer may say more.
 
 Three rules make every loss harmless. What a dispatcher orders (`Jobs`, `Cancel`) is numbered, and sent again until the
-worker says that it was `received`. What a worker hands in (`Results`, `Returned`) is sent again until it is `Settled`.
+worker says that it was `received`. What a worker hands in (`Results`, `Returned`) is sent again until it is `Settled`,
+or cancelled.
 And whoever was restarted is told everything again (`Unknown`, `Hello`). So everything may be said twice.
 """
 
@@ -83,10 +84,12 @@ class Results(_Message, frozen=True, tag="results"):
 
 
 class Returned(_Message, frozen=True, tag="returned"):
-    """Attempts that never began and never will here; sent again until `Settled` names them."""
+    """Attempts that never began here and wait no longer; sent again until a `Cancel` or `Settled` names them."""
 
     worker_id: Name
     keys: Keys
+    received: SequenceNumber = 0
+    """As in `Beat`: what was ordered later is not meant. 0 if not told."""
 
 
 class Fetch(_Message, frozen=True, tag="fetch"):

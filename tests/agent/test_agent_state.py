@@ -70,6 +70,7 @@ class AgentMachine(RuleBasedStateMachine):
         self.running: set[AttemptKey] = set()
         self.unsettled: dict[AttemptKey, bool] = {}
         """Whether it is a result; else it is given back."""
+        self.window = self.told_window = HELLO.window
         self.said_at: dict[AttemptKey, float] = {}
         self.asked_at = -1000.0
         self.orders: list[Jobs | Cancel] = []
@@ -200,14 +201,30 @@ class AgentMachine(RuleBasedStateMachine):
 
     @rule(busy=st.integers(0, 2), window=st.integers(0, 9))
     def stand(self, busy: int, window: int) -> None:
+        self.window = 0 if self.state.leaving else window
         self.state.stand(busy, window)
+
+    @precondition(lambda self: self.running)
+    @rule(data=st.data(), window=st.integers(0, 2))
+    def give_back(self, data: st.DataObject, window: int) -> None:
+        """The pool has recalled some, and wants no more for now."""
+        keys = self.some(data, self.running)
+        self.running -= set(keys)
+        self.unsettled |= dict.fromkeys(keys, False)
+        self.state.give_back([*keys, *self.over[-2:]])
+        self.stand(2, window)
+        self.speak()
 
     @rule(really=st.integers(0, 9))
     def leave(self, really: int) -> None:
         if really == 0:
-            self.state.leave()
-            self.unsettled |= dict.fromkeys(self.waiting, False)
-            self.waiting.clear()
+            self.let_go()
+
+    def let_go(self) -> None:
+        self.state.leave()
+        self.window = 0
+        self.unsettled |= dict.fromkeys(self.waiting, False)
+        self.waiting.clear()
 
     # What the worker says
 
@@ -242,10 +259,13 @@ class AgentMachine(RuleBasedStateMachine):
             match message:
                 case Beat(received=received, window=window):
                     assert received == self.received
+                    self.told_window = window
                     assert not (self.state.leaving and window), "leaves, but wants more"
                 case Results(_, results):
                     self.check_handed_in([result.key for result in results], True)
-                case Returned(_, keys):
+                case Returned(_, keys, received):
+                    assert received == self.received
+                    assert self.told_window == self.window or self.said_at.keys() >= set(keys), "they would come back"
                     self.check_handed_in(keys, False)
                 case NeedFunctions(_, function_ids):
                     assert set(function_ids) == set(self.waiting.values())
@@ -284,9 +304,7 @@ class AgentMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """When everything is settled, a worker that leaves goes as soon as the dispatcher lets it."""
-        self.state.leave()
-        self.unsettled |= dict.fromkeys(self.waiting, False)
-        self.waiting.clear()
+        self.let_go()
         self.welcomed(1)
         self.state.finish([AttemptResult(*key) for key in self.running])
         self.unsettled |= dict.fromkeys(self.running, True)
@@ -414,8 +432,27 @@ class Chatty(AgentState):
         return super()._greet(now)
 
 
+class Bouncing(AgentState):
+    """Gives back before it has said that it wants less."""
+
+    def give_back(self, keys: Iterable[AttemptKey]) -> None:
+        due = self._beat_at
+        super().give_back(keys)
+        self._beat_at = due
+
+
+class Undecided(AgentState):
+    """Gives back, and still expects to begin it."""
+
+    def give_back(self, keys: Iterable[AttemptKey]) -> None:
+        running = self._running.copy()
+        super().give_back(keys)
+        self._running = running
+
+
 BROKEN = [
     Forgetful, Silent, Repeating, Rerunning, Leaping, Bold, Shy, Deaf, Haunted, Greedy, Stuck, Mute, Chatty,
+    Bouncing, Undecided,
 ]  # fmt: skip
 
 

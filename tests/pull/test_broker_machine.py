@@ -8,13 +8,21 @@ from typing import ClassVar
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from msgspec.structs import replace
 
 from mpcsfaas.interfaces import Assignment
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Function, Task
 from mpcsfaas.scheduling import Adopt, Report, Scheduler
-from mpcsfaas.wire import Fetch, FromDispatcher, FromWorker, Hello, Jobs, Settled, Welcome
+from mpcsfaas.scheduling.session import Entry
+from mpcsfaas.wire import Fetch, FromDispatcher, FromWorker, Hello, Jobs, Returned, Settled, Welcome
 from mpcsfaas.worker.agent_state import AgentState, Stop, Submit
 from mpcsfaas_heartbeat.heartbeat import HeartbeatDetector, HeartbeatOptions
 from mpcsfaas_pull.broker import Action, Broker
@@ -35,10 +43,18 @@ class Worker:
     name: str
     state: AgentState
     running: set[AttemptKey] = field(default_factory=set)
+    """In its pool, begun or not."""
+    begun: set[AttemptKey] = field(default_factory=set)
+    stuck: bool = False
+    """Whether it gave back what waits, and wants nothing until something ends."""
     fetch: Source | None = None
     report: Source | None = None
     said: Sequence[FromWorker] = ()
     """The report that is out."""
+
+    @property
+    def window(self) -> int:
+        return len(self.running) if self.stuck and self.running else WINDOW
 
 
 class BrokerMachine(RuleBasedStateMachine):
@@ -65,8 +81,17 @@ class BrokerMachine(RuleBasedStateMachine):
         self.latest: dict[str, int] = {}
         """The last order that was said to a worker."""
         self.start_dispatcher()
-        self.join()
-        self.join()
+
+    @initialize(number=st.integers(0, 2 * WINDOW))
+    def two_workers(self, number: int) -> None:
+        """Two workers are known, and have something to do."""
+        for _ in range(2):
+            self.join()
+        for worker in 2 * self.workers:
+            self.talk(worker)
+        self.take_over(number)
+        for worker in self.workers:
+            self.talk(worker)
 
     def start_dispatcher(self) -> None:
         scheduler = Scheduler("d", HeartbeatDetector(HeartbeatOptions()), next(self.numbers) * 1_000_000)
@@ -117,7 +142,17 @@ class BrokerMachine(RuleBasedStateMachine):
     def arrive(self, source: Source) -> None:
         messages = self.requests.pop(source)
         self.asked[source] = messages[0]
+        before = self.entries(messages[0].worker_id)
         self.do(self.broker.request(source, messages, self.now))
+        after = self.entries(messages[0].worker_id)
+        for message in messages:
+            if isinstance(message, Returned):
+                assert all(after.get(key) in (None, before.get(key)) for key in message.keys), "came right back"
+
+    def entries(self, worker_id: str) -> dict[AttemptKey, Entry]:
+        """What the broker takes a worker to have."""
+        sessions = [one for one in self.broker.sessions() if one.hello.worker_id == worker_id]
+        return dict(sessions[0].attempts) if sessions else {}
 
     def answer(self, source: Source) -> None:
         messages = self.replies.pop(source)
@@ -133,8 +168,7 @@ class BrokerMachine(RuleBasedStateMachine):
             match action:
                 case Submit(assignments):
                     keys = {one.attempt.key for one in assignments}
-                    assert not keys & self.begun, "begun twice"
-                    self.begun |= keys
+                    assert not keys & worker.running, "taken twice"
                     worker.running |= keys
                 case Stop(keys):
                     worker.running -= set(keys)
@@ -175,7 +209,10 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def converse(self, data: st.DataObject) -> None:
         """All goes well for once."""
-        self.use_sockets(data.draw(st.sampled_from(self.workers)))
+        self.talk(data.draw(st.sampled_from(self.workers)))
+
+    def talk(self, worker: Worker) -> None:
+        self.use_sockets(worker)
         for source in list(self.requests):
             self.arrive(source)
         for source in list(self.replies):
@@ -183,9 +220,9 @@ class BrokerMachine(RuleBasedStateMachine):
 
     def use_sockets(self, worker: Worker) -> None:
         if worker.state.gone and worker.report is None:
-            self.workers.remove(worker)
+            self.workers = [one for one in self.workers if one is not worker]
             return
-        worker.state.stand(min(SLOTS, len(worker.running)), WINDOW)
+        worker.state.stand(min(SLOTS, len(worker.running)), worker.window)
         if worker.fetch is None and (fetch := worker.state.fetch(WAIT)):
             worker.fetch = self.send([fetch])
         if worker.report is None and (said := worker.state.outgoing(self.now)):
@@ -209,8 +246,38 @@ class BrokerMachine(RuleBasedStateMachine):
         worker = data.draw(st.sampled_from([worker for worker in self.workers if worker.running]))
         self.end(worker, data.draw(st.sampled_from(sorted(worker.running))))
 
+    @precondition(lambda self: any(worker.running - worker.begun for worker in self.workers))
+    @rule(data=st.data())
+    def begin_one(self, data: st.DataObject) -> None:
+        worker = data.draw(st.sampled_from([worker for worker in self.workers if worker.running - worker.begun]))
+        self.begin(worker, data.draw(st.sampled_from(sorted(worker.running - worker.begun))))
+
+    @precondition(lambda self: any(len(worker.running) > 1 for worker in self.workers))
+    @rule(data=st.data())
+    def give_back(self, data: st.DataObject) -> None:
+        """All but the one that was begun; perhaps while a fetch is parked."""
+        worker = data.draw(st.sampled_from([worker for worker in self.workers if len(worker.running) > 1]))
+        for _ in range(data.draw(st.integers(0, 2))):
+            self.talk(worker)
+        if worker.running and not worker.running & worker.begun:
+            self.begin(worker, min(worker.running))
+        keys = worker.running - worker.begun
+        worker.running -= keys
+        worker.state.give_back(sorted(keys))
+        worker.stuck = True
+        if data.draw(st.booleans()):
+            self.talk(worker)
+
+    def begin(self, worker: Worker, key: AttemptKey) -> None:
+        assert key not in self.begun, "begun twice"
+        self.begun.add(key)
+        worker.begun.add(key)
+
     def end(self, worker: Worker, key: AttemptKey) -> None:
+        if key not in worker.begun:
+            self.begin(worker, key)
         worker.running.discard(key)
+        worker.stuck = False
         worker.state.finish([AttemptResult(*key, value=b"done", worker=worker.name)])
 
     @precondition(lambda self: self.workers)
@@ -228,8 +295,10 @@ class BrokerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.broker.capacity())
     @rule(data=st.data())
     def dispatch(self, data: st.DataObject) -> None:
-        room = data.draw(st.integers(1, self.broker.capacity()))
-        taken = [assignment(next(self.numbers)) for _ in range(room)]
+        self.take_over(data.draw(st.integers(1, self.broker.capacity())))
+
+    def take_over(self, number: int) -> None:
+        taken = [assignment(next(self.numbers)) for _ in range(number)]
         self.live |= {one.attempt.key for one in taken}
         self.do(self.broker.dispatch(taken, self.now))
 
@@ -381,6 +450,16 @@ class Silent(Broker):
         return [*actions[:-1], Reply(source, desk.version, [Settled()])]
 
 
+class Bouncing(Broker):
+    """A fetch from before it gave back brings a worker the same again."""
+
+    def _report(self, source: Source, messages: Sequence[FromWorker], desk: Desk, now: float) -> list[Action]:
+        actions: list[Action] = []
+        for message in messages:
+            actions += self._hear(message, now)
+        return [*actions, *self._offer(messages[0].worker_id, desk, now), desk.reply(source, Settled())]
+
+
 class Hoarder(Broker):
     """Workers that are gone keep their desks."""
 
@@ -388,7 +467,7 @@ class Hoarder(Broker):
         pass
 
 
-BROKEN = [Generous, Pushy, Repetitive, Greedy, Hasty, Silent, Hoarder]
+BROKEN = [Generous, Pushy, Repetitive, Greedy, Hasty, Silent, Bouncing, Hoarder]
 
 
 @pytest.mark.parametrize("broken", BROKEN)

@@ -79,6 +79,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.told: dict[bytes, set[AttemptKey]] = {}
         """What each registered worker said that it holds, and was ordered since."""
         self.leaving: set[bytes] = set()
+        self.given_back: dict[bytes, set[AttemptKey]] = {}
+        """What each worker gave back, and was not told to forget."""
 
     # What is done with actions
 
@@ -112,6 +114,7 @@ class SchedulerMachine(RuleBasedStateMachine):
                 self.sequences[route] = sequence
                 self.bodies[route] = set()
                 self.told[route] = set(self.held[route])
+                self.given_back[route] = set()
                 self.leaving.discard(route)
             case Functions(functions):
                 self.bodies[route] |= {function.id for function in functions}
@@ -120,6 +123,8 @@ class SchedulerMachine(RuleBasedStateMachine):
                     session = self.session(route)
                     assert len(session.attempts) <= session.window, "over the window"
                     assert route not in self.leaving, "given to one that leaves"
+                    returning = self.given_back[route].intersection(job.key for job in jobs)
+                    assert not returning, "given to one that still gives it back"
                 self.told[route].update(job.key for job in jobs)
                 for job in jobs:
                     assert job.key in self.live, "ordered what is over"
@@ -127,8 +132,9 @@ class SchedulerMachine(RuleBasedStateMachine):
                     wanted = self.live[job.key]
                     assert wanted is not None
                     assert set(wanted.attempt.task.options.labels) <= self.session(route).labels, "without its labels"
-            case Cancel(sequence):
+            case Cancel(sequence, keys):
                 self.is_new(route, sequence)
+                self.given_back[route].difference_update(keys)
 
     def is_new(self, route: bytes, sequence: int) -> bool:
         """Whether this is a new order, not a repeated one; a new one has the next number."""
@@ -201,15 +207,26 @@ class SchedulerMachine(RuleBasedStateMachine):
         keys = self.some(data, self.keys())
         self.say(Results(worker, tuple(AttemptResult(*key, value=b"done", worker=worker) for key in keys)))
 
-    @rule(worker=workers, really=rarely, data=st.data())
-    def returned(self, worker: str, really: bool, data: st.DataObject) -> None:
-        if not really:
-            return
-        keys = self.some(data, self.keys())
-        self.leaving.add(worker.encode())
-        self.say(Returned(worker, tuple(keys)))
-        if worker in self.known():
-            assert not set(keys) & self.known()[worker].attempts.keys(), "what was given back is still there"
+    @precondition(lambda self: any(session.attempts for session in self.known().values()))
+    @rule(data=st.data(), window=st.integers(0, 2), lag=st.sampled_from([0, 0, 1, 3, None]))
+    def returned(self, data: st.DataObject, window: int, lag: int | None) -> None:
+        """What did not begin there, and whatever else; perhaps an old word, said before the last orders were heard.
+
+        Without a lag, it is the word of an old worker, which does not say what it has heard.
+        """
+        worker = data.draw(st.sampled_from(sorted(name for name, one in self.known().items() if one.attempts)))
+        session, route = self.known()[worker], worker.encode()
+        received = 0 if lag is None else self.sequences[route] - lag
+        keys = self.some(data, [*session.attempts, *self.keys()])
+        before = dict(session.attempts)
+        stays = {key for key in keys if received and key in before and before[key].sequence > received}
+        self.say(Beat(worker, 2, min(window, len(set(before) - set(keys))), received))
+        self.given_back[route].update(set(keys) & before.keys() - stays)
+        self.say(Returned(worker, tuple(keys), received))
+        assert not self.given_back[route], "not told to forget"
+        there = self.known()[worker].attempts.keys() if worker in self.known() else set()
+        assert set(keys) & there == stays, "what was given back is there, or what was given since is not"
+        assert not session.leaving or route in self.leaving, "taken for one that leaves"
 
     @rule(worker=workers, function=st.sampled_from(["f0", "f1", "f9"]))
     def need(self, worker: str, function: str) -> None:
@@ -425,8 +442,38 @@ class Unfenced(Scheduler):
 class Clinging(Scheduler):
     """Attempts that a worker gave back stay with it."""
 
-    def _on_returned(self, session: Session, keys: Sequence[AttemptKey], now: float) -> None:
-        self._say(session, [Settled(tuple(keys))])
+    def _on_returned(self, session: Session, returned: Returned, now: float) -> None:
+        self._say(session, [Settled(returned.keys)])
+
+
+class Gullible(Scheduler):
+    """Believes an old word about an attempt that was ordered again since, and may run."""
+
+    def _on_returned(self, session: Session, returned: Returned, now: float) -> None:
+        super()._on_returned(session, replace(returned, received=0), now)
+
+
+class Bouncing(Scheduler):
+    """Gives back at once what was given back."""
+
+    def _on_returned(self, session: Session, returned: Returned, now: float) -> None:
+        session.window = len(session.attempts)
+        super()._on_returned(session, returned, now)
+
+
+class Offended(Scheduler):
+    """Whoever gives back gets nothing any more."""
+
+    def _on_returned(self, session: Session, returned: Returned, now: float) -> None:
+        session.leaving = True
+        super()._on_returned(session, returned, now)
+
+
+class Casual(Scheduler):
+    """What was given back may be given again before the worker has forgotten that."""
+
+    def _cancel_at(self, session: Session, keys: Sequence[AttemptKey], now: float) -> None:
+        super()._cancel_at(session, [key for key in keys if key not in session.attempts], now)
 
 
 class Trusting(Scheduler):
@@ -486,7 +533,7 @@ class Leaking(Scheduler):
 
 BROKEN = [
     Forgetful, Immortal, Generous, Summing, Credulous, Repeating, Unfenced, Clinging, Trusting, Doubling, Lazy,
-    Restarting, Deaf, Leaking,
+    Restarting, Deaf, Leaking, Gullible, Bouncing, Offended, Casual,
 ]  # fmt: skip
 
 

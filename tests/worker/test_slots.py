@@ -1,27 +1,37 @@
 """The slot table against simulated children, through histories that Hypothesis makes up.
 
 The simulation does what the pool's shell does, and knows what each child really ran. The promises: an attempt is
-reported exactly once, or was cancelled; it is begun by one child only; no child gets work before it is ready or after
-it was told to die; a kill hits only what was to be killed; capacity is never negative; in the end nothing is left over.
+reported exactly once, or was cancelled or given back; it is begun by one child only, and never given back then; no
+child gets work before it is ready or after it was told to die; a kill hits only what was to be killed; capacity is
+never negative; in the end nothing is left over.
 """
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, ClassVar, TypeAlias
 
 import hypothesis
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from mpcsfaas.interfaces import Assignment
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, FailureKind, Function, Task
-from mpcsfaas.worker.actions import Action, Kill, Recall, Report, Send, Spawn
+from mpcsfaas.worker.actions import Action, GiveBack, Kill, Recall, Report, Send, Spawn
 from mpcsfaas.worker.exits import Cause, ChildExit
 from mpcsfaas.worker.slot import Phase, Slot
-from mpcsfaas.worker.slots import SlotTable
+from mpcsfaas.worker.slots import GIVE_BACK_SECONDS, RECALL_SECONDS, SlotTable
 
 SLOTS, PREFETCH, RECYCLE_AFTER = 3, 4, 7
 
@@ -83,14 +93,19 @@ class SlotMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 1000.0
-        self.table = self.table_class(SLOTS, PREFETCH, RECYCLE_AFTER, "worker")
         self.children: dict[int, SimulatedChild] = {}
         self.submitted: dict[AttemptKey, Assignment] = {}
         self.cancelled: set[AttemptKey] = set()
+        self.given_back: set[AttemptKey] = set()
         self.begun: Counter[AttemptKey] = Counter()
         self.reported: Counter[AttemptKey] = Counter()
         self.failures: dict[AttemptKey, FailureKind] = {}
         self.may_crash: set[AttemptKey] = set()
+
+    @initialize(gives_back=st.booleans())
+    def start(self, gives_back: bool) -> None:
+        self.gives_back = gives_back
+        self.table = self.table_class(SLOTS, PREFETCH, RECYCLE_AFTER, "worker", gives_back)
         self.act(self.table.start(self.now))
 
     def slots_of(self, fits: Callable[[SimulatedChild], object]) -> list[int]:
@@ -117,7 +132,17 @@ class SlotMachine(RuleBasedStateMachine):
             case Spawn(slot):
                 assert slot not in self.children, "a slot has two children"
                 self.children[slot] = SimulatedChild()
+            case GiveBack(keys):
+                self.give_back(keys)
         return ()
+
+    def give_back(self, keys: Sequence[AttemptKey]) -> None:
+        assert not self.given_back.intersection(keys), "given back twice"
+        assert not self.cancelled.intersection(keys), "given back, though nobody wants it"
+        assert self.table.capacity(self.now) == 0, "wants more, and so what it gives back"
+        used = [slot for slot in self.table.slots if slot.phase is not Phase.DOWN]
+        assert all(slot.sent and self.now - slot.running_since >= GIVE_BACK_SECONDS for slot in used), "not stuck"
+        self.given_back.update(keys)
 
     def send(self, send: Send) -> None:
         child = self.children[send.slot]
@@ -186,9 +211,15 @@ class SlotMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.0001, 0.002, 0.02, 1.0, 31.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
-        wake_at = self.table.wake_at()
-        if wake_at is not None and wake_at <= self.now:
+        self.let_it_tick()
+
+    def let_it_tick(self) -> None:
+        for _ in range(5):
+            wake_at = self.table.wake_at()
+            if wake_at is None or wake_at > self.now:
+                return
             self.act(self.table.tick(self.now))
+        raise AssertionError("does not come to rest")
 
     @for_a_child(lambda child: not child.ready and not child.killed)
     def child_comes_up(self, slot: int, data: st.DataObject) -> None:
@@ -235,7 +266,8 @@ class SlotMachine(RuleBasedStateMachine):
 
     @for_a_child(lambda child: child.ready and not child.killed)
     def child_is_to_be_replaced(self, slot: int, data: st.DataObject) -> None:
-        at_once = self.children[slot].running is None and data.draw(st.booleans())
+        child = self.children[slot]
+        at_once = not child.running and not child.takes_during_recall and data.draw(st.booleans())
         self.act(self.table.retire(slot, Cause.TOO_MANY_PROCESSES if at_once else Cause.RECYCLED))
 
     def bury(self, slot: int) -> None:
@@ -258,13 +290,14 @@ class SlotMachine(RuleBasedStateMachine):
 
     @invariant()
     def promises(self) -> None:
-        assert self.table.capacity() >= 0
+        assert self.table.capacity(self.now) >= 0
         assert self.table.outstanding() >= 0
         for key, times in self.reported.items():
             assert times == 1, f"{key} was reported {times} times"
             assert key in self.submitted
         for key, times in self.begun.items():
             assert times == 1, f"{key} was begun {times} times"
+            assert key not in self.given_back, f"{key} was begun and given back"
         for key, kind in self.failures.items():
             assert kind is not FailureKind.CRASHED or key in self.may_crash, f"{key} is said to have crashed"
             assert kind is not FailureKind.TIMEOUT or self.submitted[key].timeout is not None
@@ -280,13 +313,23 @@ class SlotMachine(RuleBasedStateMachine):
         idle = [slot for slot in self.table.slots if slot.phase is Phase.READY and not slot.sent and slot.cause is None]
         assert not (waiting and idle)
 
+    @invariant()
+    def nothing_waits_for_long_where_nothing_ends(self) -> None:
+        """While the clock is minded, what waits where every slot is at one attempt for long is given back."""
+        used = [slot for slot in self.table.slots if slot.phase is not Phase.DOWN]
+        wake_at = self.table.wake_at()
+        if not self.gives_back or (wake_at is not None and wake_at <= self.now):
+            return
+        if used and all(s.phase is Phase.READY and s.sent and self.now - s.running_since >= 2.0 for s in used):
+            assert self.table.outstanding() == len(used)
+
     def teardown(self) -> None:
         """However it stands, when all children do their work everything comes to its end."""
         for _ in range(20 + 4 * len(self.submitted)):
             if not self.table.outstanding():
                 break
             self.work_off()
-        unreported = set(self.submitted) - set(self.reported) - self.cancelled
+        unreported = set(self.submitted) - set(self.reported) - self.cancelled - self.given_back
         assert not unreported, f"lost: {unreported}"
         assert self.table.outstanding() == 0
 
@@ -348,14 +391,13 @@ class KillsWhoeverRunsBeforeTheCancelled(SlotTable):
 
 
 class SendsToTheDying(SlotTable):
-    def _room(self, slot: Slot) -> int:
-        return PREFETCH - len(slot.sent) if slot.phase is Phase.STOPPING else super()._room(slot)
+    def _room(self, slot: Slot, now: float) -> int:
+        return PREFETCH - len(slot.sent) if slot.phase is Phase.STOPPING else super()._room(slot, now)
 
 
 class SendsWhileRecalling(SlotTable):
-    def _room(self, slot: Slot) -> int:
-        slot.recalling = False
-        return super()._room(slot)
+    def _room(self, slot: Slot, now: float) -> int:
+        return PREFETCH - len(slot.sent) if slot.recalling else super()._room(slot, now)
 
 
 class BlamesTheQueued(SlotTable):
@@ -377,14 +419,54 @@ class ReportsLastWordsTwice(SlotTable):
 
 
 class ServesTooLong(SlotTable):
-    def _room(self, slot: Slot) -> int:
-        return super()._room(slot) + (slot.served == RECYCLE_AFTER - 1)
+    def _room(self, slot: Slot, now: float) -> int:
+        return super()._room(slot, now) + (slot.served == RECYCLE_AFTER - 1)
 
 
 class ForgetsToFeedTheNewcomer(SlotTable):
     def ready(self, index: int, now: float) -> list[Action]:
         super().ready(index, now)
         return []
+
+
+class GivesBackWhatRuns(SlotTable):
+    def _surplus(self, now: float) -> list[Action]:
+        running = [slot.sent[0].key for slot in self.slots if slot.sent]
+        return [GiveBack([*keys, *running]) for [keys] in super()._surplus(now)]  # type: ignore[misc]
+
+
+class GivesBackAndKeeps(SlotTable):
+    def _surplus(self, now: float) -> list[Action]:
+        kept = self._backlog.copy()
+        actions = super()._surplus(now)
+        self._backlog.extend(kept if actions else ())
+        return actions
+
+
+class GivesBackWithoutRecall(SlotTable):
+    """What is in a child's socket may begin at any moment."""
+
+    def _recall(self, slot: Slot) -> list[Action]:
+        untaken = list(slot.sent)[1:] if slot.alone else []
+        if not untaken:
+            return super()._recall(slot)
+        self._take_back(slot, [entry.key for entry in untaken])
+        return []
+
+
+class WantsWhatItGivesBack(SlotTable):
+    def _depth(self, slot: Slot, now: float) -> int:
+        return super()._depth(slot, slot.running_since)
+
+
+class GivesBackTooEarly(SlotTable):
+    def _stuck_at(self) -> float:
+        return super()._stuck_at() - GIVE_BACK_SECONDS + 2 * RECALL_SECONDS
+
+
+class KeepsForEver(SlotTable):
+    def _stuck_at(self) -> float:
+        return inf
 
 
 @pytest.mark.parametrize("broken", [*SlotTable.__subclasses__()])

@@ -177,8 +177,8 @@ class Scheduler:
                 self._on_beat(session, message, now)
             case Results(_, results):
                 self._on_results(session, results, now)
-            case Returned(_, keys):
-                self._on_returned(session, keys, now)
+            case Returned():
+                self._on_returned(session, message, now)
             case NeedFunctions(_, function_ids):
                 self._on_need(session, function_ids, now)
             case Leaving():
@@ -210,13 +210,12 @@ class Scheduler:
         self._changed(session)
         self._place(now)
 
-    def _on_returned(self, session: Session, keys: Sequence[AttemptKey], now: float) -> None:
-        """What never will begin there must not come back to it."""
-        session.leaving = True
-        entries = {key: entry for key in keys if (entry := session.attempts.pop(key, None))}
-        self._say(session, [Settled(tuple(keys))])
+    def _on_returned(self, session: Session, returned: Returned, now: float) -> None:
+        """Whoever has room may have them, later this worker too: so it is ordered to forget them before that order."""
+        keys = [key for key in returned.keys if session.may_return(key, returned.received)]
+        entries = {key: session.attempts[key] for key in keys if key in session.attempts}
+        self._cancel_at(session, keys, now)
         self._requeue(entries, session, now)
-        self._changed(session)
         self._place(now)
         self._dismiss_if_done(session)
 
@@ -254,7 +253,7 @@ class Scheduler:
         self._say(session, [Welcome(session.version, self._detector.interval, self._dispatcher_id, session.sequence)])
         for key in adopted:
             self._holder[key] = hello.worker_id
-            session.attempts[key] = Entry(None, 0)
+            session.attempts[key] = Entry(None, session.sequence)
         if before:
             session.attempts |= before.attempts
             session.handed_in = before.handed_in
@@ -385,7 +384,7 @@ def _take_absent(session: Session) -> dict[AttemptKey, Entry]:
     for key in absent:
         del session.attempts[key]
     for key, entry in session.attempts.items():
-        session.attempts[key] = Entry(entry.assignment, 0)
+        session.attempts[key] = Entry(entry.assignment, session.sequence)
     return absent
 
 

@@ -88,6 +88,15 @@ class Session:
         """Whether the worker has said that it has this attempt."""
         return entry.sequence <= self._received
 
+    def may_return(self, key: AttemptKey, received: int) -> bool:
+        """Whether an attempt can be given back by word of a worker that had heard the orders up to `received`.
+
+        Else the word is an old one: it was given back, ordered again, and runs now or has ended. 0 is any order.
+        """
+        entry = self.attempts.get(key)
+        is_newer = entry is not None and received and entry.sequence > received
+        return not is_newer and key not in self.handed_in
+
     # Orders
 
     def give(self, assignments: Sequence[Assignment], now: float) -> list[FromDispatcher]:

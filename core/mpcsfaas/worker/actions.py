@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from mpcsfaas.interfaces.strategy import Assignment
-from mpcsfaas.model import AttemptResult
+from mpcsfaas.model import AttemptKey, AttemptResult
 
 
 class Spawn(NamedTuple):
@@ -39,4 +39,10 @@ class Report(NamedTuple):
     results: Sequence[AttemptResult]
 
 
-Action: TypeAlias = Spawn | Send | Recall | Kill | Report
+class GiveBack(NamedTuple):
+    """Hand attempts back: they never began, and the pool has forgotten them."""
+
+    keys: Sequence[AttemptKey]
+
+
+Action: TypeAlias = Spawn | Send | Recall | Kill | Report | GiveBack

@@ -16,7 +16,7 @@ from typing import Any
 from mpcsfaas import __version__, wire
 from mpcsfaas.errors import InvalidFrame, MpcsfaasError
 from mpcsfaas.interfaces import PluginOptions, Serializer, WorkerLink
-from mpcsfaas.model import AttemptResult
+from mpcsfaas.model import AttemptKey, AttemptResult
 from mpcsfaas.wire import Hello
 from mpcsfaas.worker.agent_options import AgentOptions
 from mpcsfaas.worker.agent_state import AgentState, End, Stop, Submit
@@ -45,7 +45,9 @@ class WorkerAgent:
         self._hello = _hello(options)
         self._state = AgentState(self._hello)
         self._link = link(options.url, link_options, self)
-        self._pool = ProcessPool(options, serializers, self._on_results, self._wake, self.worker_id)
+        self._pool = ProcessPool(
+            options, serializers, self._on_results, self._wake, self.worker_id, give_back=self._on_given_back
+        )
         self._timer: asyncio.TimerHandle | None = None
         self._linked = False
         self._ended = asyncio.Event()
@@ -151,6 +153,10 @@ class WorkerAgent:
 
     def _on_results(self, results: Sequence[AttemptResult]) -> None:
         self._state.finish(results)
+        self._wake()
+
+    def _on_given_back(self, keys: Sequence[AttemptKey]) -> None:
+        self._state.give_back(keys)
         self._wake()
 
     def _take_stock(self) -> None:

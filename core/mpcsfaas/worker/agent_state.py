@@ -143,10 +143,21 @@ class AgentState:
                 self._running.discard(result.key)
                 self._outbox.put(_fitting(result))
 
+    def give_back(self, keys: Iterable[AttemptKey]) -> None:
+        """The pool will not begin these. Those that were cancelled are nobody's.
+
+        A beat goes before, however lately one was said: the smaller window keeps them from coming right back.
+        """
+        for key in keys:
+            if key in self._running:
+                self._running.discard(key)
+                self._outbox.give_back(key)
+                self._beat_at = 0.0
+
     def leave(self) -> None:
         """Take no more attempts, and give back those that cannot begin."""
-        self.leaving = self._news = True
-        self._window = 0
+        self.leaving = True
+        self._window, self._beat_at = 0, 0.0
         for key in self._waiting:
             self._outbox.give_back(key)
         self._waiting.clear()
@@ -192,7 +203,7 @@ class AgentState:
     def _hand_in(self, now: float) -> list[FromWorker]:
         results, returned = self._outbox.take(now)
         said: list[FromWorker] = [Results(self._hello.worker_id, results)] if results else []
-        return [*said, Returned(self._hello.worker_id, returned)] if returned else said
+        return [*said, Returned(self._hello.worker_id, returned, self._received)] if returned else said
 
     # What the worker hears
 

@@ -15,7 +15,7 @@ from mpcsfaas.interfaces.serializer import Serializer
 from mpcsfaas.interfaces.strategy import Assignment
 from mpcsfaas.model import AttemptKey, AttemptResult
 from mpcsfaas.worker import process_tree
-from mpcsfaas.worker.actions import Action, Kill, Recall, Report, Send, Spawn
+from mpcsfaas.worker.actions import Action, GiveBack, Kill, Recall, Report, Send, Spawn
 from mpcsfaas.worker.channel import Closed
 from mpcsfaas.worker.environment import child_environment
 from mpcsfaas.worker.exits import Cause, ChildExit
@@ -36,6 +36,7 @@ class ProcessPool:
     """Runs attempts in child processes, one a slot. For one event loop's own thread.
 
     `report` is called with outcomes in batches, `capacity_changed` when there may be room again; both may call back.
+    `give_back`, if there is one, is called with attempts that have waited too long, and will not be reported.
     """
 
     def __init__(
@@ -45,11 +46,15 @@ class ProcessPool:
         report: Callable[[Sequence[AttemptResult]], None],
         capacity_changed: Callable[[], None],
         worker_id: str,
+        give_back: Callable[[Sequence[AttemptKey]], None] | None = None,
     ) -> None:
         self._options = options
         self._report = report
+        self._give_back = give_back
         self._capacity_changed = capacity_changed
-        self._table = SlotTable(options.workers, options.prefetch, options.recycle_after, worker_id)
+        self._table = SlotTable(
+            options.workers, options.prefetch, options.recycle_after, worker_id, gives_back=give_back is not None
+        )
         self._setup = Setup(
             worker_id,
             import_paths(serializers),
@@ -85,14 +90,14 @@ class ProcessPool:
 
     def capacity(self) -> int:
         """How many more attempts are wanted now; never negative."""
-        return 0 if self._stopped else self._table.capacity()
+        return 0 if self._stopped else self._table.capacity(time.monotonic())
 
     def busy(self) -> int:
         """Slots that run something."""
         return 0 if self._stopped else self._table.busy()
 
     def submit(self, assignments: Sequence[Assignment]) -> None:
-        """Take over attempts; each is reported once, unless it is cancelled or the pool is stopped."""
+        """Take over attempts; each is reported once, unless it is cancelled, given back, or the pool is stopped."""
         if self._stopped:
             return
         self._act(self._table.submit(assignments, time.monotonic()))
@@ -148,6 +153,9 @@ class ProcessPool:
                 self._kill(slot)
             case Spawn(slot):
                 self._spawn(slot)
+            case GiveBack(keys):
+                if self._give_back:
+                    self._give_back(keys)
         return ()
 
     def _send(self, send: Send) -> None:

@@ -5,15 +5,17 @@ Each method is an event and returns the actions to take, in order; `now` is mono
 - A child works off its messages in order, one at a time. So the first entry of `Slot.sent` is the one that runs, and
   when a child is gone, whatever it did not take from its socket never started.
 - A child is killed only after `Recall`: then it holds one attempt at most, and nobody else's can be hit.
-- An attempt is in exactly one place, the backlog or one slot, until it is reported or cancelled.
+- An attempt is in exactly one place, the backlog or one slot, until it is reported, cancelled or given back. It is
+  given back from the backlog only, and so never after it was begun.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from math import inf
 
 from mpcsfaas.interfaces.strategy import Assignment
 from mpcsfaas.model import AttemptKey, AttemptResult
-from mpcsfaas.worker.actions import Action, Kill, Recall, Report, Send, Spawn
+from mpcsfaas.worker.actions import Action, GiveBack, Kill, Recall, Report, Send, Spawn
 from mpcsfaas.worker.exits import Cause, ChildExit, failure_of_exit
 from mpcsfaas.worker.messages import KNOWN_FUNCTIONS
 from mpcsfaas.worker.slot import Entry, Phase, Slot
@@ -22,6 +24,8 @@ PREFETCH_SECONDS = 0.05
 """How much work is held ready per slot, judged by how long tasks took of late."""
 RECALL_SECONDS = 0.003
 """How long tasks wait behind a running one while another slot is idle."""
+GIVE_BACK_SECONDS = 1.0
+"""How long tasks wait while every slot runs the same task, before another worker may have them."""
 START_SECONDS = 30.0
 """How long a child may take to come up."""
 FIRST_BACKOFF, LAST_BACKOFF = 0.1, 10.0
@@ -33,20 +37,23 @@ SMOOTHING = 0.2
 class SlotTable:
     """The pool's slots and the attempts that wait for one."""
 
-    def __init__(self, slots: int, prefetch: int, recycle_after: int | None, worker_id: str) -> None:
+    def __init__(
+        self, slots: int, prefetch: int, recycle_after: int | None, worker_id: str, gives_back: bool = False
+    ) -> None:
+        """`gives_back` if there is somebody who takes attempts back."""
         self.slots = [Slot(index) for index in range(slots)]
         self._backlog: deque[Entry] = deque()
         self._prefetch = prefetch
         self._recycle_after = recycle_after
         self._worker_id = worker_id
+        self._gives_back = gives_back
         self._mean_seconds = PREFETCH_SECONDS
 
     # What the pool asks
 
-    def capacity(self) -> int:
+    def capacity(self, now: float) -> int:
         """How many more attempts are wanted; never negative."""
-        usable = sum(slot.phase is not Phase.DOWN for slot in self.slots)
-        return max(0, usable * self._depth() - self.outstanding())
+        return max(0, sum(self._depth(slot, now) for slot in self._usable()) - self.outstanding())
 
     def outstanding(self) -> int:
         """Attempts in the pool's hands."""
@@ -58,7 +65,8 @@ class SlotTable:
 
     def wake_at(self) -> float | None:
         """When `tick` is due, if nothing happens before."""
-        return min(self._due_times(), default=None)
+        due = min(self._due_times(), default=inf)
+        return None if due == inf else due
 
     # Events
 
@@ -157,34 +165,42 @@ class SlotTable:
 
     def tick(self, now: float) -> list[Action]:
         """Time passed."""
-        return [action for slot in self.slots for action in self._overdue(slot, now)]
+        return self._surplus(now) or [action for slot in self.slots for action in self._overdue(slot, now)]
 
     # Decisions
 
-    def _depth(self) -> int:
-        """How many attempts a slot is given, the running one included."""
+    def _usable(self) -> list[Slot]:
+        return [slot for slot in self.slots if slot.phase is not Phase.DOWN]
+
+    def _depth(self, slot: Slot, now: float) -> int:
+        """How many attempts a slot is given, the running one included; when that one is long, nothing else.
+
+        It is long only after the whole `PREFETCH_SECONDS`: a pool that is slow to read results must not want less.
+        """
+        if slot.sent and now - slot.running_since > PREFETCH_SECONDS:
+            return 1
         return 1 + min(self._prefetch, int(PREFETCH_SECONDS / max(self._mean_seconds, 1e-6)))
 
-    def _room(self, slot: Slot) -> int:
+    def _room(self, slot: Slot, now: float) -> int:
         if slot.phase is not Phase.READY or slot.cause is not None or slot.recalling:
             return 0
-        limit = 1 if slot.alone else self._depth()
+        limit = 1 if slot.alone else self._depth(slot, now)
         if self._recycle_after:
             limit = min(limit, self._recycle_after - slot.served)
         return limit - len(slot.sent)
 
     def _fill(self, now: float) -> Iterator[Send]:
         """Deal the backlog out, to the emptiest slots first."""
-        for level in range(self._depth()):
+        for level in range(max(self._depth(slot, now) for slot in self.slots)):
             for slot in self.slots:
                 if not self._backlog:
                     return
-                if len(slot.sent) <= level and self._room(slot) > 0:
+                if len(slot.sent) <= level and self._room(slot, now) > 0:
                     yield self._send(slot, now)
 
     def _refill(self, slot: Slot, now: float) -> Iterator[Send]:
         """As `_fill`, when only this slot can have room."""
-        for _ in range(min(self._room(slot), len(self._backlog))):
+        for _ in range(min(self._room(slot, now), len(self._backlog))):
             yield self._send(slot, now)
 
     def _send(self, slot: Slot, now: float) -> Send:
@@ -224,6 +240,14 @@ class SlotTable:
         slot.sent = deque(entry for entry in slot.sent if entry.key not in wanted)
         slot.functions.difference_update(entry.assignment.function.id for entry in returned)
         self._backlog.extendleft(entry for entry in reversed(returned) if not entry.cancelled)
+
+    def _surplus(self, now: float) -> list[Action]:
+        """Give back what waits, if no slot has taken anything for long."""
+        if not self._backlog or now < self._stuck_at():
+            return []
+        keys = [entry.key for entry in self._backlog]
+        self._backlog.clear()
+        return [GiveBack(keys)]
 
     def _recall(self, slot: Slot) -> list[Action]:
         if slot.phase is not Phase.READY or slot.recalling:
@@ -274,7 +298,9 @@ class SlotTable:
     # Time
 
     def _due_times(self) -> Iterator[float]:
-        someone_idle = self._someone_idle()
+        someone_idle, stuck_at = self._someone_idle(), self._stuck_at()
+        if self._backlog:
+            yield stuck_at
         for slot in self.slots:
             if slot.phase is Phase.DOWN:
                 yield slot.since
@@ -282,8 +308,15 @@ class SlotTable:
                 yield slot.since + START_SECONDS
             elif slot.phase is Phase.READY and slot.deadline is not None:
                 yield slot.deadline
-            if someone_idle and self._holds_up_others(slot):
-                yield slot.running_since + RECALL_SECONDS
+            if self._holds_up_others(slot):
+                yield slot.running_since + RECALL_SECONDS if someone_idle else stuck_at
+
+    def _stuck_at(self) -> float:
+        """When every slot will have been at the same attempt for so long that those behind it are given back."""
+        slots = self._usable()
+        if not self._gives_back or not slots or any(slot.phase is not Phase.READY or not slot.sent for slot in slots):
+            return inf
+        return max(slot.running_since for slot in slots) + GIVE_BACK_SECONDS
 
     def _someone_idle(self) -> bool:
         return any(slot.phase is Phase.READY and not slot.sent for slot in self.slots)
@@ -299,7 +332,8 @@ class SlotTable:
             return [self._kill(slot, Cause.SLOW_START, now)]
         if slot.deadline is not None and now >= slot.deadline:
             return self._recall(slot)
-        if self._holds_up_others(slot) and now >= slot.running_since + RECALL_SECONDS and self._someone_idle():
+        is_slow = now >= slot.running_since + RECALL_SECONDS
+        if is_slow and self._holds_up_others(slot) and (self._someone_idle() or now >= self._stuck_at()):
             slot.alone = True
             return self._recall(slot)
         return []

@@ -25,6 +25,7 @@ from mpcsfaas.wire import (
     Hello,
     Jobs,
     Refused,
+    Returned,
     Settled,
     Unknown,
     Welcome,
@@ -129,6 +130,8 @@ class Broker:
         actions: list[Action] = []
         for message in messages:
             if message.worker_id == messages[0].worker_id and not isinstance(message, Hello | Fetch):
+                if isinstance(message, Returned):  # What it wanted before it would bring that right back.
+                    actions += self._answer_fetch(message.worker_id, desk, now)
                 actions += self._hear(message, now)
         return [*actions, *self._offer(messages[0].worker_id, desk, now), desk.reply(source, Settled())]
 
