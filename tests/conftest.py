@@ -1,5 +1,6 @@
 """Options of the whole test run. They are here as pytest reads only this file before it reads its command line."""
 
+import signal
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 
@@ -17,6 +18,11 @@ def _some_of(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
         return chosen
 
     return parse
+
+
+def pytest_configure() -> None:
+    """Have tests interrupt their processes even when this run is in a shell's background, where SIGINT is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
