@@ -98,11 +98,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger.settle(batch)
         self.pending -= {transition.key for transition in batch}
 
-    @rule()
-    def stop(self) -> None:
-        assert set(self.ledger.give_back(self.now)) == set(self.running)
-        self.pending |= set(self.running)
-        self.running.clear()
+    @rule(data=st.data())
+    def give_back(self, data: st.DataObject) -> None:
+        """Some that run, or all; what is not running is let alone."""
+        keys = data.draw(st.sets(st.sampled_from(held))) if (held := sorted(self.ledger.keys())) else set()
+        assert set(self.ledger.give_back(keys, self.now)) == keys & set(self.running)
+        self.pending |= keys
+        for key in keys:
+            self.running.pop(key, None)
 
     @invariant()
     def nothing_is_lost_or_doubled(self) -> None:

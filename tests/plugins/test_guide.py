@@ -86,7 +86,9 @@ async def _dispatch(plugins: Plugins, assignments: Sequence[Assignment]) -> list
     results: list[AttemptResult] = []
     done = asyncio.Event()
     strategy = plugins.strategy()
-    context = StrategyContext("d", plugins.serializers(), results.extend, done.set, _adopt_none, plugins.detector)
+    context = StrategyContext(
+        "d", plugins.serializers(), results.extend, done.set, _adopt_none, plugins.detector, print
+    )
     await strategy.start(context)
     assert strategy.capacity() == 8
     strategy.dispatch(assignments)

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from mpcsfaas.interfaces import Assignment
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Function, Task
-from mpcsfaas.scheduling import Adopt, Report, Scheduler
+from mpcsfaas.scheduling import Adopt, GiveBack, Report, Scheduler
 from mpcsfaas.scheduling.session import Entry
 from mpcsfaas.wire import Fetch, FromDispatcher, FromWorker, Hello, Jobs, Returned, Settled, Welcome
 from mpcsfaas.worker.agent_state import AgentState, Stop, Submit
@@ -108,6 +108,9 @@ class BrokerMachine(RuleBasedStateMachine):
                 case Report(results):
                     for result in results:
                         self.check_report(result)
+                case GiveBack(keys):
+                    assert not self.begun.intersection(keys), "goes back to the queue, but was begun"
+                    self.live -= set(keys)
                 case Adopt(worker_id, keys):
                     assert worker_id not in self.questions
                     self.questions[worker_id] = keys

@@ -40,7 +40,9 @@ async def listening() -> AsyncIterator[tuple[PullStrategy, list[AttemptResult], 
     reported: list[AttemptResult] = []
     strategy = PullStrategy(ListeningOptions(port=0))
     detector = HeartbeatDetector(HeartbeatOptions())
-    await strategy.start(StrategyContext("d", (), reported.extend, lambda: None, _adopt_nothing, lambda: detector))
+    await strategy.start(
+        StrategyContext("d", (), reported.extend, lambda: None, _adopt_nothing, lambda: detector, print)
+    )
     url = strategy.worker_url()
     assert url is not None
     try:
@@ -197,8 +199,7 @@ def test_an_address_that_cannot_be_is_refused(url: str) -> None:
 async def test_an_address_that_is_taken_is_refused() -> None:
     async with listening() as (_, _, url):
         second = PullStrategy(ListeningOptions(url=url))
-        context = StrategyContext(
-            "d", (), lambda results: None, lambda: None, _adopt_nothing, lambda: HeartbeatDetector(HeartbeatOptions())
-        )
+        detector = HeartbeatDetector(HeartbeatOptions())
+        context = StrategyContext("d", (), print, lambda: None, _adopt_nothing, lambda: detector, print)
         with pytest.raises(MpcsfaasError, match="Choose another address or port"):
             await second.start(context)

@@ -46,7 +46,7 @@ class Scene:
 
     async def start(self) -> None:
         detector = HeartbeatDetector(HeartbeatOptions())
-        context = StrategyContext("d", (), self.reported.extend, lambda: None, self._adopt, lambda: detector)
+        context = StrategyContext("d", (), self.reported.extend, lambda: None, self._adopt, lambda: detector, print)
         await self.strategy.start(context)
 
     async def _adopt(self, keys: Sequence[AttemptKey]) -> Collection[AttemptKey]:

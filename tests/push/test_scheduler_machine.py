@@ -19,8 +19,9 @@ from msgspec.structs import replace
 
 from mpcsfaas.interfaces import Assignment
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, FailureKind, Function, Task, TaskOptions
-from mpcsfaas.scheduling import Action, Adopt, Policy, Report, Say, Scheduler, Session
+from mpcsfaas.scheduling import Action, Adopt, GiveBack, Policy, Report, Say, Scheduler, Session
 from mpcsfaas.scheduling.scheduler import PATIENCE_SECONDS
+from mpcsfaas.scheduling.session import Entry
 from mpcsfaas.wire import (
     Beat,
     Cancel,
@@ -93,6 +94,9 @@ class SchedulerMachine(RuleBasedStateMachine):
                 case Say(route, _, messages):
                     for message in messages:
                         self.on_message(route, message)
+                case GiveBack(keys):
+                    assert all(self.live.pop(key) is None for key in keys), "only the queue has what was adopted"
+                    self.over += keys
                 case Adopt(worker_id, keys):
                     assert worker_id not in self.questions, "one question at a time"
                     assert not set(keys) & self.live.keys(), "asked for what is here"
@@ -222,7 +226,9 @@ class SchedulerMachine(RuleBasedStateMachine):
         stays = {key for key in keys if received and key in before and before[key].sequence > received}
         self.say(Beat(worker, 2, min(window, len(set(before) - set(keys))), received))
         self.given_back[route].update(set(keys) & before.keys() - stays)
+        reported = set(self.unsettled)
         self.say(Returned(worker, tuple(keys), received))
+        assert self.unsettled.keys() == reported, "what was given back is reported, as lost"
         assert not self.given_back[route], "not told to forget"
         there = self.known()[worker].attempts.keys() if worker in self.known() else set()
         assert set(keys) & there == stays, "what was given back is there, or what was given since is not"
@@ -469,6 +475,14 @@ class Offended(Scheduler):
         super()._on_returned(session, returned, now)
 
 
+class Forfeiting(Scheduler):
+    """What it cannot hand on is lost, for the queue is not asked."""
+
+    def _requeue(self, entries: dict[AttemptKey, Entry], now: float) -> None:
+        super()._requeue({key: entry for key, entry in entries.items() if entry.assignment}, now)
+        self._lose([key for key, entry in entries.items() if not entry.assignment], "", "Given back.")
+
+
 class Casual(Scheduler):
     """What was given back may be given again before the worker has forgotten that."""
 
@@ -533,7 +547,7 @@ class Leaking(Scheduler):
 
 BROKEN = [
     Forgetful, Immortal, Generous, Summing, Credulous, Repeating, Unfenced, Clinging, Trusting, Doubling, Lazy,
-    Restarting, Deaf, Leaking, Gullible, Bouncing, Offended, Casual,
+    Restarting, Deaf, Leaking, Gullible, Bouncing, Offended, Forfeiting, Casual,
 ]  # fmt: skip
 
 

@@ -87,13 +87,12 @@ class Ledger:
             self._pending.pop(key, None)
         return stopped
 
-    def give_back(self, now: float) -> list[AttemptKey]:
-        """Make everything running pending as queued again; the keys that the strategy has to stop."""
-        keys = list(self._running)
-        for key, attempt in self._running.items():
-            self._pending[key] = give_back(attempt, now)
-        self._running.clear()
-        return keys
+    def give_back(self, keys: Iterable[AttemptKey], now: float) -> list[AttemptKey]:
+        """Make those that run pending as queued again; their keys, for whoever has to stop them."""
+        running = [key for key in keys if key in self._running]
+        for key in running:
+            self._pending[key] = give_back(self._running.pop(key), now)
+        return running
 
     def _admit(self, attempt: Attempt, now: float) -> list[float | None]:
         """The attempt's time limit as a list of one; empty if it is not to run."""

@@ -34,10 +34,8 @@ def conclude(
 
 
 def give_back(attempt: Attempt, now: float) -> Transition:
-    """Return an attempt that the dispatcher stops on its own account: ready at once, at no cost to any budget."""
-    failure = Failure(
-        FailureKind.WORKER_LOST, "The dispatcher was stopped before the attempt ended; it is queued again."
-    )
+    """Return an attempt that is stopped or not begun on our own account: ready at once, at no cost to any budget."""
+    failure = Failure(FailureKind.WORKER_LOST, "It was given back before it had ended, and is queued again.")
     return _transition(attempt, failed(attempt, failure, now), State.QUEUED, now)
 
 

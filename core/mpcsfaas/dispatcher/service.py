@@ -101,7 +101,9 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Serve until `drain` or `stop`. Raises what the strategy raises when it cannot start."""
-        context = StrategyContext(self.id, self._serializers, self._report, self._work.set, self._adopt, self._detector)
+        context = StrategyContext(
+            self.id, self._serializers, self._report, self._work.set, self._adopt, self._detector, self._give_back
+        )
         await self._strategy.start(context)
         try:
             await self._announce()
@@ -257,7 +259,7 @@ class Dispatcher:
 
     async def _leave(self) -> None:
         """Stop what runs, give it back, and say goodbye; if storage is away, the lease does it instead."""
-        self._strategy.cancel(self._ledger.give_back(time()))
+        self._strategy.cancel(self._ledger.give_back(self._ledger.keys(), time()))
         try:
             while transitions := self._ledger.pending(COMMIT_BATCH):
                 await self._storage.finish(transitions)
@@ -278,6 +280,10 @@ class Dispatcher:
             self._strategy.settled(unwanted)
         self._results.set()
         self._work.set()
+
+    def _give_back(self, keys: Sequence[AttemptKey]) -> None:
+        self._ledger.give_back(keys, time())
+        self._results.set()
 
     async def _adopt(self, keys: Sequence[AttemptKey]) -> set[AttemptKey]:
         attempts = await _until_available(lambda: self._storage.adopt(self.id, keys, self._settings.lease))

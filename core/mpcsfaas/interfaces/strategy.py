@@ -35,6 +35,8 @@ class StrategyContext:
     stopped."""
     detector: Callable[[], FailureDetector]
     """Make the failure detector that was chosen, for a strategy whose workers can get lost. Raises `MpcsfaasError`."""
+    give_back: Callable[[Sequence[AttemptKey]], None]
+    """Let attempts go back to the queue, unreported and at no cost, that have not begun and never will."""
 
 
 class DispatchStrategy(ABC):

@@ -33,6 +33,13 @@ class Adopt:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveBack:
+    """Let attempts go back to the queue: they never began."""
+
+    keys: Sequence[AttemptKey]
+
+
+@dataclass(frozen=True, slots=True)
 class Lose:
     """Note that a worker was lost."""
 
@@ -45,4 +52,4 @@ class Grow:
     """`capacity` may have grown."""
 
 
-Action: TypeAlias = Say | Report | Adopt | Lose | Grow
+Action: TypeAlias = Say | Report | Adopt | GiveBack | Lose | Grow

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mpcsfaas.errors import IncompatiblePeer
 from mpcsfaas.interfaces import Assignment, FailureDetector
 from mpcsfaas.model import AttemptKey, AttemptResult, Failure, FailureKind
-from mpcsfaas.scheduling.actions import Action, Adopt, Grow, Lose, Report, Say
+from mpcsfaas.scheduling.actions import Action, Adopt, GiveBack, Grow, Lose, Report, Say
 from mpcsfaas.scheduling.floor import Floor
 from mpcsfaas.scheduling.ranking import Policy
 from mpcsfaas.scheduling.session import Entry, Session
@@ -215,7 +215,7 @@ class Scheduler:
         keys = [key for key in returned.keys if session.may_return(key, returned.received)]
         entries = {key: session.attempts[key] for key in keys if key in session.attempts}
         self._cancel_at(session, keys, now)
-        self._requeue(entries, session, now)
+        self._requeue(entries, now)
         self._place(now)
         self._dismiss_if_done(session)
 
@@ -323,12 +323,11 @@ class Scheduler:
         for assignment in assignments:
             self._backlog[assignment.attempt.key] = Waiting(assignment, now)
 
-    def _requeue(self, entries: dict[AttemptKey, Entry], session: Session, now: float) -> None:
-        """Attempts that never began at a worker: another may have them; one that was adopted cannot be said again."""
-        self._forget(entries)
+    def _requeue(self, entries: dict[AttemptKey, Entry], now: float) -> None:
+        """Attempts that never began at a worker: another may have them; of what was adopted, only keys are here."""
         self._queue([entry.assignment for entry in entries.values() if entry.assignment], now)
         adopted = [key for key, entry in entries.items() if entry.assignment is None]
-        self._lose(adopted, session.hello.worker_id, "It was taken over from another dispatcher and then given back.")
+        self._actions += [GiveBack(adopted)] if adopted else []
 
     def _lose(self, keys: Collection[AttemptKey], worker_id: str, reason: str) -> None:
         self._forget(keys)

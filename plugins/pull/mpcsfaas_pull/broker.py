@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from mpcsfaas.interfaces import Assignment
 from mpcsfaas.model import AttemptKey
 from mpcsfaas.scheduling import Action as Scheduled
-from mpcsfaas.scheduling import Adopt, Grow, Lose, Report, Say, Scheduler, Session
+from mpcsfaas.scheduling import Adopt, GiveBack, Grow, Lose, Report, Say, Scheduler, Session
 from mpcsfaas.wire import (
     VERSION,
     Beat,
@@ -39,7 +39,7 @@ PARK_SECONDS = 30.0
 FORGET_SECONDS = 10.0
 """How long what is to be said is kept for a worker that is no longer registered."""
 
-Action: TypeAlias = Reply | Report | Adopt | Lose | Grow
+Action: TypeAlias = Reply | Report | Adopt | GiveBack | Lose | Grow
 
 
 class Broker:

@@ -13,7 +13,7 @@ from mpcsfaas import wire
 from mpcsfaas.errors import InvalidFrame
 from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, StrategyContext, WorkerLink
 from mpcsfaas.model import AttemptKey, WorkerInfo
-from mpcsfaas.scheduling import Adopt, Grow, Lose, Report, Scheduler
+from mpcsfaas.scheduling import Adopt, GiveBack, Grow, Lose, Report, Scheduler
 from mpcsfaas.sockets import Channel, ListeningOptions
 from mpcsfaas_pull.broker import BEAT_SECONDS, Action, Broker
 from mpcsfaas_pull.desk import Reply
@@ -151,6 +151,8 @@ class PullStrategy(DispatchStrategy):
                     self._context.capacity_changed()
                 case Adopt(worker_id, keys):
                     self._adopt_soon(worker_id, keys)
+                case GiveBack(keys):
+                    self._context.give_back(keys)
                 case Lose(worker_id, attempts):
                     log.warning("Worker %s was lost with %d attempts.", worker_id, attempts)
 

@@ -12,7 +12,7 @@ from mpcsfaas import wire
 from mpcsfaas.errors import InvalidFrame
 from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, StrategyContext, WorkerLink
 from mpcsfaas.model import AttemptKey, WorkerInfo
-from mpcsfaas.scheduling import Action, Adopt, Grow, Lose, Report, Say, Scheduler
+from mpcsfaas.scheduling import Action, Adopt, GiveBack, Grow, Lose, Report, Say, Scheduler
 from mpcsfaas.sockets import Channel
 from mpcsfaas_push.options import PushOptions
 from mpcsfaas_push.worker import PushLink
@@ -143,6 +143,8 @@ class PushStrategy(DispatchStrategy):
                     self._context.capacity_changed()
                 case Adopt(worker_id, keys):
                     self._in_background(self._adopt(worker_id, keys))
+                case GiveBack(keys):
+                    self._context.give_back(keys)
                 case Lose(worker_id, attempts):
                     log.warning("Worker %s was lost with %d attempts.", worker_id, attempts)
 
