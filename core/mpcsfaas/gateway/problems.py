@@ -178,7 +178,7 @@ def problem_of(error: Exception) -> Problem:
         case Problem():
             return error
         case StorageUnavailable():
-            return unavailable(f"The storage is unavailable: {error} Try again later.")
+            return unavailable(f"The storage is unavailable: {str(error).rstrip('.')}. Try again later.")
         case QueueFull():
             return queue_full(error)
         case SerializationError():
