@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpcsfaas.interfaces.storage import Completion
-from mpcsfaas.model import State, TaskResult
+from mpcsfaas.model import Failure, FailureKind, State, TaskResult
 from mpcsfaas_storage_sqlite.recent import Ended, Recent
 
 DROPPED = 100
@@ -73,5 +73,9 @@ def test_what_it_keeps_is_bounded_in_number_and_in_bytes() -> None:
     assert recent.results(map(str, range(1, 10)), 0).keys() == {"7", "8", "9"}
     recent.add([ended(10, size=95)])
     assert recent.results(map(str, range(1, 11)), 0).keys() == {"10"}
-    recent.add([ended(11, size=1000)])
-    assert recent.results(map(str, range(1, 12)), 0) == {}
+    failure = Failure(FailureKind.EXCEPTION, "why", "ValueError", "line\n" * 19)
+    failed = TaskResult("12", State.FAILED, "json", b"", failure)
+    recent.add([ended(11, size=10), ended(12)._replace(result=failed)])
+    assert recent.results(["11", "12"], 0).keys() == {"12"}
+    recent.add([ended(13, size=1000)])
+    assert recent.results(map(str, range(1, 14)), 0) == {}

@@ -25,6 +25,12 @@ class Ended(NamedTuple):
     result: TaskResult
     drop_at: int
 
+    @property
+    def size(self) -> int:
+        """About how many bytes the result takes, a failure's traceback included."""
+        failure = self.result.failure
+        return len(self.result.value) + (len(failure.message) + len(failure.traceback) if failure else 0)
+
 
 class Recent:
     """The latest ended tasks: results by id, and the end of the feed as far as it has no gap."""
@@ -43,10 +49,10 @@ class Recent:
                 self._feed.clear()
             self._feed.append(item)
             self._results[item.completion.task_id] = item
-            self._bytes += len(item.result.value)
+            self._bytes += item.size
         while len(self._results) > self._most or self._bytes > self._most_bytes:
             _, oldest = self._results.popitem(last=False)
-            self._bytes -= len(oldest.result.value)
+            self._bytes -= oldest.size
 
     def others_wrote(self) -> None:
         """Another process changed the file: the feed may go on behind what is known here."""
