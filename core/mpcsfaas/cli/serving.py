@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from mpcsfaas.cli.announcement import Announcement, announce, log_to_stderr, withdraw
 from mpcsfaas.cli.configured import Setup
+from mpcsfaas.cli.privacy import hide_from_tasks
 from mpcsfaas.cli.trial_workers import TrialWorkers
 from mpcsfaas.dispatcher import Dispatcher, DispatcherSettings
 from mpcsfaas.errors import MpcsfaasError
@@ -92,6 +93,7 @@ class Service:
 def run_service(setup: Setup, *, gateway: bool, dispatcher: bool, ready_file: Path | None) -> None:
     """Run the parts until a signal ends them. Raises `MpcsfaasError` when they cannot start."""
     log_to_stderr(setup.settings.log_level)
+    hide_from_tasks()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     written: list[Path] = []
 

@@ -2,13 +2,14 @@
 
 import ctypes
 import os
-import resource
 import signal
 import socket
 import tempfile
 from contextlib import suppress
 
 from mpcsfaas.worker.channel import Channel, Closed
+from mpcsfaas.worker.identity import Identity
+from mpcsfaas.worker.limits import Limits, cpu_allowance
 from mpcsfaas.worker.messages import Ready, Setup, decode_run, encode
 from mpcsfaas.worker.output import OutputFile
 from mpcsfaas.worker.runner import Runner
@@ -20,31 +21,36 @@ _UNBUFFERED = 2
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 
-def settle_in(server: int, folder: str, stdout: int, stderr: int, memory_limit: int | None) -> None:
+def settle_in(
+    server: int, folder: str, stdout: int, stderr: int, limits: Limits, identity: Identity | None = None
+) -> None:
     """Turn a fresh copy of the fork server into a process of its own, that dies with it and adopts its orphans."""
     os.setsid()
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+    os.chdir(folder)
+    if identity:
+        identity.take_on(folder)  # first, since the kernel then forgets with whom this process is to die
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     _LIBC.prctl(_PR_SET_NAME, b"mpcsfaas-task")
     adopt_orphans()
     if os.getppid() != server:
         os._exit(0)
-    os.dup2(stdout, 1)
-    os.dup2(stderr, 2)
-    os.chdir(folder)
     os.environ["TMPDIR"] = tempfile.tempdir = folder
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if memory_limit:
-        resource.setrlimit(resource.RLIMIT_AS, (memory_limit, memory_limit))
+    limits.apply()
 
 
 def serve(channel: int, stdout: int, stderr: int, setup: Setup, serializers: LazySerializers) -> None:
     """Run what the pool sends, until it goes away."""
     pool = Channel(socket.socket(fileno=channel))
     runner = Runner(setup, serializers, OutputFile(stdout, setup.max_output), OutputFile(stderr, setup.max_output))
+    allow_cpu = cpu_allowance(setup.limits.cpu_seconds)
     with suppress(Closed, ConnectionError):
         pool.send(encode(Ready(os.getpid())))
         while True:
-            pool.send(encode(runner.run(decode_run(pool.receive()))))
+            message = pool.receive()
+            allow_cpu()
+            pool.send(encode(runner.run(decode_run(message))))
 
 
 def adopt_orphans() -> None:

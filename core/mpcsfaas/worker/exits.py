@@ -8,9 +8,12 @@ from msgspec import Struct
 
 from mpcsfaas.interfaces.strategy import Assignment
 from mpcsfaas.model import Failure, FailureKind
+from mpcsfaas.worker.limits import most_cpu_seconds
 
 PYTHON_VERSION = ".".join(platform.python_version_tuple()[:2])
 MIB = 1024 * 1024
+CPU_ACCOUNT_SECONDS = 0.1
+"""By how much the kernel's final account of CPU time may be short of the limit that it enforced."""
 
 
 class Cause(Enum):
@@ -36,6 +39,10 @@ class ChildExit(Struct, frozen=True):
     """Exit code; negative for the signal that killed it."""
     peak_memory: int = 0
     """Bytes resident at most."""
+    cpu_seconds: float = 0.0
+    """That it used in all."""
+    cpu_limit: int | None = None
+    """Seconds that each task might use."""
     lost: str = ""
     """What happened to the fork server, if the child died of that."""
     stdout: str = ""
@@ -52,9 +59,18 @@ class ChildExit(Struct, frozen=True):
         except ValueError:
             name = f"signal {number}"
         text = f"was killed by {name} ({signal.strsignal(number) or 'unknown'})"
-        if number == signal.SIGKILL:
+        if self._used_up_cpu(number):
+            text += f": the task had used up its {self.cpu_limit} s of CPU time (the worker's max_cpu_seconds)"
+        elif number == signal.SIGKILL:
             text += f", possibly because memory ran out: it had used {self.peak_memory // MIB} MiB"
         return text
+
+    def _used_up_cpu(self, number: int) -> bool:
+        """Whether the kernel killed it for the time that it used. A task may have ignored the first signal."""
+        if self.cpu_limit is None:
+            return False
+        last_moment = most_cpu_seconds(self.cpu_limit) - CPU_ACCOUNT_SECONDS
+        return number == signal.SIGXCPU or (number == signal.SIGKILL and self.cpu_seconds >= last_moment)
 
 
 def failure_of_exit(cause: Cause | None, child_exit: ChildExit, assignment: Assignment) -> Failure:

@@ -13,10 +13,12 @@ PREFIX = "mpcsfaas-pool-"
 class PoolFolder:
     """A folder for one pool, made on construction; one below it for each child."""
 
-    def __init__(self) -> None:
+    def __init__(self, passable: bool = False) -> None:
+        """`passable` if children are another user's: they may pass, to a folder whose name they know, and not look."""
         _remove_abandoned(Path(tempfile.gettempdir()))
         new = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))
         self._lock = _lock(new)  # before it has a name by which others could take it for abandoned
+        new.chmod(0o711 if passable else 0o700)
         self.path = new.rename(new.with_name(new.name.lstrip(".")))
 
     def new(self, child: int) -> Path:

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from types import ModuleType
 
+from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.worker import child, process_tree
 from mpcsfaas.worker.channel import Channel, Closed
 from mpcsfaas.worker.messages import Exited, Fork, Kill, Setup, decode_to_fork_server, encode
@@ -97,8 +98,11 @@ class ForkServer:
             self._channel.close()
             os.close(self._wakeup)
             os.close(self._wakeup_end)
-            child.settle_in(self._process, fork.folder, stdout, stderr, self._setup.memory_limit)
+            child.settle_in(self._process, fork.folder, stdout, stderr, self._setup.limits, self._setup.identity)
             child.serve(channel, stdout, stderr, self._setup, self._serializers)
+        except MpcsfaasError as error:
+            sys.stderr.write(f"{error}\n")
+            os._exit(1)
         except BaseException:
             traceback.print_exc()
             os._exit(1)
@@ -121,7 +125,8 @@ class ForkServer:
                 process_tree.kill_group(process)
             _, status, usage = os.wait4(process, 0)
             if (number := self._children.pop(process, None)) is not None:
-                dead.append(Exited(number, os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024))
+                code, cpu_seconds = os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+                dead.append(Exited(number, code, usage.ru_maxrss * 1024, cpu_seconds))
         return dead
 
     def _clear_up(self) -> None:

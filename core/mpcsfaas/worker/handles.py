@@ -100,9 +100,21 @@ class ChildHandle:
         self.stdout.shrink()
         self.stderr.shrink()
 
-    def exit(self, code: int, peak_memory: int, lost: str = "") -> ChildExit:
-        """How it ended, with what its last task had printed."""
-        return ChildExit(time.time(), code, peak_memory, lost, self.stdout.take(), self.stderr.take())
+    def exit(self, exited: Exited, cpu_limit: int | None) -> ChildExit:
+        """How it ended, with what its last task had printed. `cpu_limit` is that of a task, in seconds."""
+        return ChildExit(
+            time.time(),
+            exited.code,
+            exited.peak_memory,
+            exited.cpu_seconds,
+            cpu_limit,
+            stdout=self.stdout.take(),
+            stderr=self.stderr.take(),
+        )
+
+    def exit_with_server(self, reason: str) -> ChildExit:
+        """As `exit`, of a child that died with the fork server; `reason` says what happened to that."""
+        return ChildExit(time.time(), lost=reason, stdout=self.stdout.take(), stderr=self.stderr.take())
 
     def close(self) -> None:
         """Close this side."""

@@ -6,6 +6,8 @@ import msgspec
 from msgspec import Struct
 
 from mpcsfaas.model import AttemptKey, AttemptResult, Function
+from mpcsfaas.worker.identity import Identity
+from mpcsfaas.worker.limits import Limits
 
 KNOWN_FUNCTIONS = 256
 """Functions that a child keeps loaded."""
@@ -18,9 +20,11 @@ class Setup(Struct, frozen=True, tag="setup"):
     serializers: dict[str, str]
     """For each name the class, as `module:Class`."""
     path: tuple[str, ...]
-    memory_limit: int | None
+    limits: Limits
     max_result: int
     max_output: int
+    identity: Identity | None = None
+    """Whose children are to be, if not the worker's own."""
 
 
 class Fork(Struct, frozen=True, tag="fork"):
@@ -44,6 +48,7 @@ class Exited(Struct, frozen=True, tag="exited"):
     """Exit code; negative for the signal that killed it."""
     peak_memory: int
     """Bytes resident at most."""
+    cpu_seconds: float = 0.0
     refusal: str = ""
     """Why it was not even started."""
 

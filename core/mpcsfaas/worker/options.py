@@ -5,6 +5,8 @@ import os
 from pydantic import ByteSize, Field
 
 from mpcsfaas.interfaces.options import PluginOptions
+from mpcsfaas.worker.identity import Identity
+from mpcsfaas.worker.limits import Limits
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -28,6 +30,18 @@ class PoolOptions(PluginOptions):
     max_processes: int = Field(
         default=512, ge=1, description="Processes that one task may have running; beyond it, the task is killed."
     )
+    max_cpu_seconds: int | None = Field(
+        default=None, ge=1, description="CPU seconds that a task may use; beyond them, it is killed by SIGXCPU."
+    )
+    max_open_files: int | None = Field(
+        default=None, ge=64, description="Files and sockets that one child may have open; beyond them, OSError."
+    )
+    max_file_size: ByteSize | None = Field(
+        default=None, ge=MIB, description="Bytes of a file that a task writes, and of what it prints; beyond, OSError."
+    )
+    child_user: str | None = Field(
+        default=None, min_length=1, description="User that tasks run as; the worker must run as root."
+    )
     recycle_after: int | None = Field(
         default=None, ge=1, description="Replace a child after this many tasks; 1 gives each task a fresh process."
     )
@@ -44,3 +58,21 @@ class PoolOptions(PluginOptions):
     environment: tuple[str, ...] = Field(
         default=(), description="Names of further environment variables that tasks may see."
     )
+
+    @property
+    def limits(self) -> Limits:
+        """What the kernel is to enforce on each child."""
+        return Limits(
+            memory=_plain(self.memory_limit),
+            cpu_seconds=self.max_cpu_seconds,
+            open_files=self.max_open_files,
+            file_size=_plain(self.max_file_size),
+        )
+
+    def identity(self) -> Identity | None:
+        """Whose children are to be, if not the worker's own. Raises `SettingsError` if they cannot be."""
+        return None if self.child_user is None else Identity.of(self.child_user)
+
+
+def _plain(size: ByteSize | None) -> int | None:
+    return None if size is None else int(size)

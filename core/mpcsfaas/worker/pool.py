@@ -10,6 +10,8 @@ from contextlib import suppress
 from itertools import count, groupby
 from typing import Any
 
+from msgspec.structs import replace
+
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.interfaces.serializer import Serializer
 from mpcsfaas.interfaces.strategy import Assignment
@@ -59,7 +61,7 @@ class ProcessPool:
             worker_id,
             import_paths(serializers),
             tuple(map(os.path.abspath, options.path)),
-            None if options.memory_limit is None else int(options.memory_limit),
+            options.limits,
             int(options.max_result),
             int(options.max_output),
         )
@@ -76,10 +78,14 @@ class ProcessPool:
         self._processes_before = 0
 
     async def start(self) -> None:
-        """Start the children and wait for the first to come up. Raises `MpcsfaasError` if it does not."""
+        """Start the children and wait for the first to come up.
+
+        Raises `MpcsfaasError` if it does not, `SettingsError` if the children cannot be whose they are to be.
+        """
         self._loop = asyncio.get_running_loop()
         self._first = self._loop.create_future()
-        self._folder = PoolFolder()
+        self._setup = replace(self._setup, identity=self._options.identity())
+        self._folder = PoolFolder(passable=self._setup.identity is not None)
         self._processes_before = process_tree.count()
         self._act(self._table.start(time.monotonic()))
         try:
@@ -260,7 +266,7 @@ class ProcessPool:
 
     def _on_exit(self, exited: Exited) -> None:
         slot = next(slot for slot, child in self._children.items() if child.number == exited.child)
-        child_exit = self._children[slot].exit(exited.code, exited.peak_memory)
+        child_exit = self._children[slot].exit(exited, self._options.max_cpu_seconds)
         if exited.refusal:
             self._tell_down(f"The system refuses it: {exited.refusal}.")
         elif not self._table.slots[slot].came_up:
@@ -273,7 +279,7 @@ class ProcessPool:
         reason = server.end()
         self._tell_down(f"The process that starts the others {reason}")
         for slot, child in list(self._children.items()):
-            self._bury(slot, child.exit(0, 0, lost=reason))
+            self._bury(slot, child.exit_with_server(reason))
 
     def _bury(self, slot: int, child_exit: ChildExit) -> None:
         child = self._children.pop(slot)
@@ -316,16 +322,25 @@ class ProcessPool:
         for child in self._children.values():
             child.shrink_output()
         self._watch_memory()
+        self._watch_cpu()
         self._watch_processes()
         if self._table.outstanding():
             self._watch = self._loop.call_later(WATCH_SECONDS, self._on_watch)
 
     def _watch_memory(self) -> None:
         limit = self._options.recycle_memory
-        if limit is None:
-            return
+        if limit is not None:
+            self._recycle(lambda process: process_tree.resident_memory(process) > limit)
+
+    def _watch_cpu(self) -> None:
+        """Replace children that have used what one task may, so that the kernel's limit on each stays a low one."""
+        limit = self._options.max_cpu_seconds
+        if limit is not None:
+            self._recycle(lambda process: process_tree.cpu_seconds(process) > limit)
+
+    def _recycle(self, is_due: Callable[[int], bool]) -> None:
         for slot, child in list(self._children.items()):
-            if process_tree.resident_memory(child.process) > limit:
+            if child.process and is_due(child.process):
                 self._act(self._table.retire(slot, Cause.RECYCLED))
 
     def _watch_processes(self) -> None:
