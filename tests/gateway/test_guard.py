@@ -99,9 +99,10 @@ def test_a_client_that_goes_away_in_the_middle_of_a_body_is_no_error(
         sent.append(message)
 
     headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
-    scope: Scope = {
-        "type": "http", "method": "POST", "path": "/v1/tasks", "query_string": b"", "headers": headers,
-        "server": ("127.0.0.1", 80),
-    }  # fmt: skip
-    gateway.run(gateway.app(scope, receive, send))
+    with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
+        scope: Scope = {
+            "type": "http", "method": "POST", "path": "/v1/tasks", "query_string": b"", "headers": headers,
+            "client": connection.getsockname(), "server": connection.getpeername(),
+        }  # fmt: skip
+        gateway.run(gateway.app(scope, receive, send))
     assert (messages, sent, caplog.records) == ([], [], [])

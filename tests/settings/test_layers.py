@@ -41,6 +41,7 @@ SETTINGS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], str]]] = {
     "host": (TEXT, str),
     "port": (PORT, str),
     "allowed_hosts": (NAMES, words),
+    "insecure_open_to_network": (st.booleans(), str),
     "url": (TEXT, str),
     "state_dir": (TEXT.map(lambda name: Path("/") / name), str),
     "storage": (TEXT, str),

@@ -10,7 +10,16 @@ from mpcsfaas.plugins import Kind
 
 app = typer.Typer()
 
-GATEWAY_SETTINGS = ("host", "port", "allowed_hosts", "state_dir", "max_body", "max_payload", "deadline")
+GATEWAY_SETTINGS = (
+    "host",
+    "port",
+    "allowed_hosts",
+    "insecure_open_to_network",
+    "state_dir",
+    "max_body",
+    "max_payload",
+    "deadline",
+)
 DISPATCHER_SETTINGS = ("deadline", "lease", "drain_timeout")
 
 ReadyFile = Annotated[

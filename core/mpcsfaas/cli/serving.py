@@ -18,6 +18,7 @@ from mpcsfaas.cli.trial_workers import TrialWorkers
 from mpcsfaas.dispatcher import Dispatcher, DispatcherSettings
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.gateway.app import create_app
+from mpcsfaas.gateway.auth.exposure import check_exposure
 from mpcsfaas.gateway.server import serve
 from mpcsfaas.gateway.settings import gateway_settings
 from mpcsfaas.interfaces import DispatchStrategy, Storage
@@ -31,6 +32,8 @@ class Service:
     def __init__(self, setup: Setup, *, gateway: bool, dispatcher: bool) -> None:
         """Raises `PluginError` and `SettingsError`; nothing is opened yet."""
         self._settings = setup.settings
+        if gateway:
+            check_exposure(setup.settings)
         self._storage = setup.plugins.storage(setup.settings.storage)
         self._app = _application(setup, self._storage) if gateway else None
         strategy = setup.plugins.strategy() if dispatcher else None

@@ -1,5 +1,6 @@
 """The gateway as an ASGI application."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
@@ -8,6 +9,7 @@ from fastapi_offline import FastAPIOffline
 
 from mpcsfaas import __version__
 from mpcsfaas.gateway import openapi, problems
+from mpcsfaas.gateway.auth import Door
 from mpcsfaas.gateway.context import Gateway
 from mpcsfaas.gateway.guard import Guard, HostNames
 from mpcsfaas.gateway.routes import classic, functions, groups, platform, results, tasks
@@ -15,10 +17,17 @@ from mpcsfaas.gateway.routing import Shortcut
 from mpcsfaas.gateway.settings import GatewaySettings
 from mpcsfaas.interfaces import Serializer, Storage
 
+logger = logging.getLogger("mpcsfaas.gateway")
+
 DESCRIPTION = """
 Register Python functions, execute them on workers, fetch the results. Bodies are JSON or, under `/v1`, msgpack
 (`application/x-msgpack`), in which binary fields are bytes rather than base64 text. Errors are RFC 9457 problems.
 """
+
+OPEN = (
+    "THIS GATEWAY IS OPEN: it asks nobody for a key, so whoever reaches it can run any code on every worker, and read"
+    " every task. It was started with --insecure-open-to-network; leave that out to close it."
+)
 
 Surroundings = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -38,6 +47,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if settings.open_to_network:
+            logger.warning(OPEN)
         async with surroundings():
             yield
             await gateway.hub.close()
@@ -56,6 +67,7 @@ def create_app(
         # Not include_router, which would look for each request's route twice: a third of the cost of a request.
         app.router.routes.extend(subject.router.routes)
     app.add_middleware(Shortcut, routes=app.router.routes)
-    app.add_middleware(Guard, hosts=HostNames(settings.allowed_hosts), max_body=settings.max_body)
+    hosts, door = HostNames(settings.allowed_hosts), Door(settings.open_to_network)
+    app.add_middleware(Guard, hosts=hosts, door=door, max_body=settings.max_body)
     openapi.document(app)
     return app

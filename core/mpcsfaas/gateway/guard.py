@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mpcsfaas.gateway import problems
+from mpcsfaas.gateway.auth import Door
 from mpcsfaas.gateway.bodies import MEDIA_TYPES, media_type
 
 WRITES = frozenset({"POST", "PUT", "PATCH"})
@@ -38,11 +39,12 @@ class HostNames:
 
 
 class Guard:
-    """ASGI middleware: Host, content type and size of requests; unexpected errors."""
+    """ASGI middleware: Host, sender, content type and size of requests; unexpected errors."""
 
-    def __init__(self, app: ASGIApp, hosts: HostNames, max_body: int) -> None:
+    def __init__(self, app: ASGIApp, hosts: HostNames, door: Door, max_body: int) -> None:
         self._app = app
         self._hosts = hosts
+        self._door = door
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,6 +74,7 @@ class Guard:
         host = headers.get("host", "")
         if not self._hosts.allow(host, (scope.get("server") or ("",))[0]):
             raise problems.misdirected(host)
+        self._door.admit(scope)
         if scope["method"] not in WRITES:
             return receive
         content_type = media_type(headers.get("content-type", ""))

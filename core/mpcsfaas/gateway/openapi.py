@@ -18,6 +18,7 @@ _REFERENCE = "#/components/schemas/{name}"
 
 ERRORS = {
     400: "A body that is no JSON or msgpack, a payload that its serializer did not write, or an unknown serializer.",
+    401: "Who sent the request is not known.",
     404: "Unknown function or task.",
     410: "The result has expired.",
     413: "The body or the payload is over its limit.",
@@ -28,7 +29,7 @@ ERRORS = {
     500: "A defect of the gateway; its log has the cause under the id that the detail names.",
     503: "The storage is unavailable, or the gateway is shutting down; see Retry-After.",
 }
-READ_ERRORS = (421, 422, 500, 503)
+READ_ERRORS = (401, 421, 422, 500, 503)
 WRITE_ERRORS = (400, 413, 415, *READ_ERRORS)
 
 

@@ -19,6 +19,7 @@ logger = logging.getLogger("mpcsfaas.gateway")
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = {"Retry-After": "1"}
+ASK_FOR_KEY = {"WWW-Authenticate": "Bearer"}
 
 _PATH = re.compile(r"^(?P<message>.*?) - at `\$(?P<path>.*)`$", re.DOTALL)
 _PATH_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
@@ -91,6 +92,17 @@ def unknown_serializer(name: str, known: Sequence[str]) -> Problem:
         400,
         "unknown-serializer",
         f"Unknown serializer {name!r}; this gateway has {', '.join(sorted(known)) or 'none'}.",
+    )
+
+
+def unknown_user(reason: str) -> Problem:
+    """A request without a key that is not known to be by the user who runs the gateway."""
+    return Problem(
+        401,
+        "unknown-user",
+        f"This gateway serves only the user who runs it, from the same machine; as for this request, {reason}."
+        " Send it as that user, or run a gateway of your own with `mpcsfaas up`.",
+        headers=ASK_FOR_KEY,
     )
 
 

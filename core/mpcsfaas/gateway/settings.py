@@ -23,6 +23,7 @@ class GatewaySettings(BaseModel):
         default=(),
         description="Names, beside localhost and this machine's, by which clients may address the gateway; * for any.",
     )
+    open_to_network: bool = Field(default=False, description="Let in everybody who reaches the gateway, without a key.")
     stream_heartbeat: float = Field(
         default=10.0, gt=0, description="Seconds of silence after which a stream sends a sign of life."
     )
@@ -35,4 +36,5 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         max_payload=settings.max_payload,
         default_deadline=settings.deadline,
         allowed_hosts=(settings.host, *settings.allowed_hosts),
+        open_to_network=settings.insecure_open_to_network,
     )

@@ -36,6 +36,9 @@ class Settings(BaseModel):
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Name, beside localhost and the host's own, by which the gateway is reached; * for any."
     )
+    insecure_open_to_network: bool = Field(
+        False, description="Let in everybody who reaches the gateway: each can run any code on every worker."
+    )
     url: str = Field("http://127.0.0.1:8000", description="Gateway that client commands talk to.")
     state_dir: Folder = Field(default_factory=_state_folder, description="Folder for what must outlive a restart.")
     storage: str = Field(default_factory=_default_storage, description="URL of the storage; its scheme is a plugin.")
