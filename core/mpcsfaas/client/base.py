@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Self, TypeAlias, TypeVar, Unpack
 
 from mpcsfaas.client.options import Options, checked
-from mpcsfaas.client.payloads import DEFAULT_SERIALIZER, Payloads
+from mpcsfaas.client.payloads import DATA_ONLY, DEFAULT_SERIALIZER, Payloads
 from mpcsfaas.client.session import Registry, Session
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ C = TypeVar("C", "Connection", "AsyncConnection")
 DEFAULT_URL = "http://127.0.0.1:8000"
 DEFAULT_TIMEOUT = 30.0
 
+Trust: TypeAlias = Literal["pickle", "json"]
+
 
 class _Settings(NamedTuple):
     url: str
@@ -24,6 +26,7 @@ class _Settings(NamedTuple):
     timeout: float
     by_value: tuple[str, ...]
     by_reference: tuple[str, ...]
+    trust: Trust
 
 
 class BaseClient(Generic[C]):
@@ -36,22 +39,28 @@ class BaseClient(Generic[C]):
         self,
         url: str | None = None,
         *,
-        serializer: str = DEFAULT_SERIALIZER,
+        serializer: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         by_value: Iterable[str] = (),
         by_reference: Iterable[str] = (),
+        trust: Trust = "pickle",
     ) -> None:
         """`url` defaults to `MPCSFAAS_URL`, then to port 8000 of this machine.
 
-        `serializer` writes arguments and results: `cloudpickle`, `dill`, `msgpack`, `json` or a plugin's. Functions are
-        written by `cloudpickle` if it cannot write them. `timeout` is in seconds.
+        `serializer` writes arguments and results: `cloudpickle`, which is the default, `dill`, `msgpack`, `json` or a
+        plugin's. Functions are written by `cloudpickle` if it cannot write them. `timeout` is in seconds.
 
-        Raises `ValueError` for a URL that is none, and `PluginError` for an unknown serializer.
+        `trust="json"` never unpickles what comes from the platform, which could run code here: arguments and results
+        are plain data (`json` by default, or `msgpack`), exceptions come as text, in a `RemoteError`.
+
+        Raises `ValueError` for a URL that is none and for a serializer that is not trusted, and `PluginError` for an
+        unknown serializer.
         """
         address = os.environ.get("MPCSFAAS_URL") or DEFAULT_URL if url is None else url
-        self._settings = _Settings(address, serializer, timeout, tuple(by_value), tuple(by_reference))
+        name = _serializer(serializer, trust)
+        self._settings = _Settings(address, name, timeout, tuple(by_value), tuple(by_reference), trust)
         self._connection = self._connection_class(address, timeout)
-        payloads = Payloads(serializer, self._settings.by_value, self._settings.by_reference)
+        payloads = Payloads(name, self._settings.by_value, self._settings.by_reference, data_only=trust == "json")
         self._session = Session(Registry(payloads), timeout)
 
     @property
@@ -91,6 +100,22 @@ class BaseClient(Generic[C]):
 
 def rebuild(cls: type[BaseClient[Any]], settings: tuple[Any, ...], options: Options) -> BaseClient[Any]:
     """A client like one in another process."""
-    url, serializer, timeout, by_value, by_reference = settings
-    client = cls(url, serializer=serializer, timeout=timeout, by_value=by_value, by_reference=by_reference)
+    url, serializer, timeout, by_value, by_reference, trust = settings
+    client = cls(url, serializer=serializer, timeout=timeout, by_value=by_value, by_reference=by_reference, trust=trust)
     return client.with_options(**options)
+
+
+def _serializer(name: str | None, trust: str) -> str:
+    """The serializer that was chosen, or the default. Raises `ValueError` for one that is not trusted."""
+    if trust == "pickle":
+        return name or DEFAULT_SERIALIZER
+    if trust != "json":
+        raise ValueError(
+            f"trust={trust!r} is neither 'pickle', which reads whatever comes, nor 'json', plain data only."
+        )
+    if name not in (None, *DATA_ONLY):
+        raise ValueError(
+            f"With trust='json' nothing is unpickled, so serializer={name!r} cannot be read."
+            f" Choose {' or '.join(DATA_ONLY)}."
+        )
+    return name or DATA_ONLY[0]

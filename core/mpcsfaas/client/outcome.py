@@ -57,6 +57,15 @@ _MISSING_MODULE = (
     "The worker has no module {name}. If it is your own, import it at the top of the function's module"
     " rather than inside the function: then it travels along."
 )
+_UNTRUSTED = (
+    "Task {item.id} completed, but its value was written by {item.serializer!r}, and reading that can run code; this"
+    " client reads plain data only (trust='json'). Submit the task by this client, or, if you trust everyone who could"
+    " have written the value, read it by a client without trust='json'."
+)
+_NO_DATA = _Kind(
+    errors.InvalidResult,
+    "Return plain data (numbers, text, lists, dicts): nothing else can be read without running code (trust='json').",
+)
 _UNKNOWN = _Kind(errors.TaskFailed, "See the task's record: client.task(task).")
 
 
@@ -72,6 +81,8 @@ def outcome_of(item: ResultItem, payloads: Payloads) -> Outcome:
 
 
 def _completed(item: ResultItem, payloads: Payloads) -> Outcome:
+    if not payloads.may_load(item.serializer):
+        return Outcome(error=errors.ResultUnreadable(_UNTRUSTED.format(item=item)))
     try:
         return Outcome(payloads.loads(item.serializer, item.value or b""))
     except Exception as cause:
@@ -86,7 +97,7 @@ def _completed(item: ResultItem, payloads: Payloads) -> Outcome:
 def _failed(item: ResultItem, payloads: Payloads) -> BaseException:
     failure = item.failure or RemoteFailure("unknown", "no reason was given")
     if failure.kind != FailureKind.EXCEPTION or not item.value:
-        return _platform_error(item, failure)
+        return _platform_error(item, failure, data_only=payloads.data_only)
     try:
         error = payloads.loads(item.serializer, item.value)
     except Exception as cause:
@@ -99,8 +110,12 @@ def _failed(item: ResultItem, payloads: Payloads) -> BaseException:
     return error
 
 
-def _platform_error(item: ResultItem, failure: RemoteFailure, note: str = "") -> errors.TaskFailed:
+def _platform_error(
+    item: ResultItem, failure: RemoteFailure, note: str = "", data_only: bool = False
+) -> errors.TaskFailed:
     kind = _KINDS.get(failure.kind, _UNKNOWN)
+    if data_only and failure.kind == FailureKind.INVALID_RESULT:
+        kind = _NO_DATA
     text = failure.message
     if failure.type and not text.startswith(failure.type):
         text = f"{failure.type}: {text}"

@@ -13,6 +13,8 @@ from mpcsfaas.errors import SerializationError
 from mpcsfaas.model import function_id
 
 DEFAULT_SERIALIZER = "cloudpickle"
+DATA_ONLY = ("json", "msgpack")
+"""Serializers whose bytes can be read without running any code."""
 PROTOCOL = 5
 SIMPLE = frozenset({int, float, complex, str, bytes, bool, type(None)})
 """Types, not their subclasses, that any pickler writes the same way."""
@@ -95,8 +97,12 @@ _NEXT_STEP = "Make it inside the function, or pass what it is made from."
 class Payloads:
     """The serializers of one client."""
 
-    def __init__(self, name: str, by_value: Iterable[str] = (), by_reference: Iterable[str] = ()) -> None:
+    def __init__(
+        self, name: str, by_value: Iterable[str] = (), by_reference: Iterable[str] = (), data_only: bool = False
+    ) -> None:
+        """`data_only` if only plain data may be deserialised."""
         self.name = name
+        self.data_only = data_only
         self._codecs: dict[str, Codec] = {DEFAULT_SERIALIZER: ByValueCodec(OwnModules(by_value, by_reference))}
         self._for_calls = self._codec(name)
 
@@ -112,8 +118,17 @@ class Payloads:
         """Serialise a task's arguments. Raises `SerializationError`."""
         return self._for_calls.dumps_call(args, kwargs)
 
+    def may_load(self, serializer: str) -> bool:
+        """Whether what `serializer` wrote may be deserialised."""
+        return not self.data_only or serializer in DATA_ONLY
+
     def loads(self, serializer: str, data: bytes) -> Any:
-        """Deserialise what `serializer` wrote. Raises `PluginError` if it is not installed, or what the data does."""
+        """Deserialise what `serializer` wrote, and `may_load` allows.
+
+        Raises `SerializationError` if it does not, `PluginError` if it is not installed, or what the data does.
+        """
+        if not self.may_load(serializer):
+            raise SerializationError(f"What {serializer!r} wrote may run code, and this client reads plain data only.")
         return self._codec(serializer).loads(data)
 
     def _codec(self, name: str) -> Codec:
