@@ -262,6 +262,20 @@ class Storage(ABC):
     async def wait_for_completions(self, after: int, timeout: float, limit: int = 1000) -> list[Completion]:
         """`completions(after, limit)` as soon as there is one; nothing after `timeout` seconds, or once closed."""
 
+    # Access
+
+    @abstractmethod
+    async def put_key(self, key_id: str, record: bytes) -> None:
+        """Keep what the gateways know about an API key, in place of an earlier record of this id."""
+
+    @abstractmethod
+    async def list_keys(self) -> dict[str, bytes]:
+        """All of these records, by id."""
+
+    @abstractmethod
+    async def delete_key(self, key_id: str) -> bool:
+        """Forget one. True if it was there."""
+
     # Housekeeping
 
     @abstractmethod

@@ -11,6 +11,7 @@ from mpcsfaas.testing.storage_cases.claim import ClaimCases, OverdueCases
 from mpcsfaas.testing.storage_cases.enqueue import EnqueueCases
 from mpcsfaas.testing.storage_cases.functions import FunctionCases
 from mpcsfaas.testing.storage_cases.housekeeping import DispatcherCases, ExpiryCases
+from mpcsfaas.testing.storage_cases.keys import KeyCases
 from mpcsfaas.testing.storage_cases.outcome import CancelCases, FinishCases
 from mpcsfaas.testing.storage_cases.reading import FeedCases, ListingCases
 from mpcsfaas.testing.storage_cases.sharing import SharingCases
@@ -30,6 +31,7 @@ class StorageContract(
     CompletionWaitCases,
     ExpiryCases,
     DispatcherCases,
+    KeyCases,
 ):
     """What every storage keeps. Subclass it and implement `make`."""
 

@@ -148,6 +148,18 @@ class StorageMachine(RuleBasedStateMachine):
         """Accept its tasks from now on."""
         self.both(lambda storage: storage.put_function(function))
 
+    # Access
+
+    @rule(key=st.sampled_from(["first key", "second key"]), record=st.binary(max_size=3))
+    def put_key(self, key: str, record: bytes) -> None:
+        """Keep a key, or change what is known of it."""
+        self.both(lambda storage: storage.put_key(key, record))
+
+    @rule(key=st.sampled_from(["first key", "second key"]))
+    def delete_key(self, key: str) -> None:
+        """Forget a key."""
+        self.both(lambda storage: storage.delete_key(key))
+
     # Claims
 
     @rule(dispatcher=DISPATCHERS, limit=st.integers(0, 5), labels=st.lists(LABELS, max_size=2))
@@ -312,6 +324,7 @@ async def _everything(storage: Storage, ids: list[str]) -> dict[str, object]:
         "statistics": statistics,
         "listing": listing,
         "feed": feed,
+        "keys": await storage.list_keys(),
         "logs": logs,
     }
 

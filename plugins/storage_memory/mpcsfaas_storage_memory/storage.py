@@ -12,7 +12,6 @@ from typing import ClassVar
 import msgspec
 
 from mpcsfaas.errors import QueueFull, SettingsError, StorageUnavailable
-from mpcsfaas.interfaces import Storage
 from mpcsfaas.interfaces.storage import (
     Completion,
     Enqueued,
@@ -37,9 +36,10 @@ from mpcsfaas.model import (
 )
 from mpcsfaas.wakeup import WakeUp
 from mpcsfaas_storage_memory.entry import Entry
+from mpcsfaas_storage_memory.keys import KeepingKeys
 
 
-class MemoryStorage(Storage):
+class MemoryStorage(KeepingKeys):
     """Keeps everything in this object; other instances, also of the same URL, know nothing of it."""
 
     name: ClassVar[str] = "memory"

@@ -42,6 +42,11 @@ class Client:
         (answer,) = await self._changes.call([self._command(script, arguments)])
         return answer
 
+    async def write(self, *command: Word) -> Any:
+        """Run one command that changes something; its answer."""
+        (answer,) = await self._changes.call([command])
+        return answer
+
     async def take(self, name: str, limit: int) -> list[bytes]:
         """Remove members from a set; which."""
         (members,) = await self._changes.call([("SPOP", self.key(name), limit)])

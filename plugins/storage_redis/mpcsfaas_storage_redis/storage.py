@@ -20,7 +20,7 @@ from mpcsfaas.model import (
     TaskResult,
     Transition,
 )
-from mpcsfaas_storage_redis import acceptance, claims, endings, functions, housekeeping, listing, opening, reading
+from mpcsfaas_storage_redis import acceptance, claims, endings, functions, housekeeping, keys, listing, opening, reading
 from mpcsfaas_storage_redis.client import Client
 from mpcsfaas_storage_redis.connecting import connect
 from mpcsfaas_storage_redis.listener import COMPLETION, WORK, Listener
@@ -179,6 +179,20 @@ class RedisStorage(Storage):
     def _check_open(self) -> None:
         if self._closed:
             raise StorageUnavailable(f"{self._location.name} is closed; open a new storage")
+
+    # Access
+
+    async def put_key(self, key_id: str, record: bytes) -> None:
+        """See `Storage`."""
+        await keys.put_key(self._client, key_id, record)
+
+    async def list_keys(self) -> dict[str, bytes]:
+        """See `Storage`."""
+        return await keys.list_keys(self._client)
+
+    async def delete_key(self, key_id: str) -> bool:
+        """See `Storage`."""
+        return await keys.delete_key(self._client, key_id)
 
     # Housekeeping
 

@@ -103,10 +103,14 @@ CREATE INDEX outcome_group ON outcome (group_name, sequence) WHERE group_name IS
 PRAGMA user_version = {VERSION};
 """
 
+ADDED = "CREATE TABLE IF NOT EXISTS api_key (id TEXT PRIMARY KEY, record BLOB NOT NULL)"
+"""A table that files of this version may lack. Older releases, which do not know it, can go on using the file."""
+
 
 def establish(connection: sqlite3.Connection, name: str) -> None:
     """Give a new file its tables, and refuse one that is not ours. Raises `SettingsError`."""
     if _version(connection) == VERSION:
+        connection.execute(ADDED)
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -118,6 +122,7 @@ def establish(connection: sqlite3.Connection, name: str) -> None:
                 f"{name} has schema version {version}, and this mpcsfaas knows {VERSION}; "
                 "upgrade mpcsfaas, or choose another file"
             )
+        connection.execute(ADDED)
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:

@@ -23,7 +23,7 @@ from mpcsfaas.model import (
     Transition,
 )
 from mpcsfaas.wakeup import WakeUp
-from mpcsfaas_storage_sqlite import acceptance, claims, endings, functions, housekeeping, listing, reading
+from mpcsfaas_storage_sqlite import acceptance, claims, endings, functions, housekeeping, keys, listing, reading
 from mpcsfaas_storage_sqlite.claims import Claim, Renewal
 from mpcsfaas_storage_sqlite.connection import connect_reader, connect_writer
 from mpcsfaas_storage_sqlite.disk import Disk
@@ -264,6 +264,22 @@ class SqliteStorage(Storage):
 
     def _now(self) -> int:
         return micros(self.clock())
+
+    # Access
+
+    async def put_key(self, key_id: str, record: bytes) -> None:
+        """See `Storage`."""
+        await self._write_durably(keys.put_key, (key_id, record))
+
+    async def list_keys(self) -> dict[str, bytes]:
+        """See `Storage`."""
+        records: dict[str, bytes] = await self._reader.call(keys.list_keys, None)
+        return records
+
+    async def delete_key(self, key_id: str) -> bool:
+        """See `Storage`."""
+        was_there: bool = await self._write_durably(keys.delete_key, key_id)
+        return was_there
 
     # Housekeeping
 

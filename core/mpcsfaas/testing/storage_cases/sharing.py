@@ -24,6 +24,8 @@ class SharingCases(Contract):
         assert await world.storage.get_results([task.id]) == await other.get_results([task.id])
         assert await world.storage.completions(0) == await other.completions(0)
         assert await world.storage.statistics() == await other.statistics()
+        await world.storage.put_key("key", b"record")
+        assert await other.list_keys() == {"key": b"record"}
 
     @case
     async def test_no_two_instances_claim_the_same_attempt(self, world: World) -> None:
