@@ -97,4 +97,4 @@ def test_a_forgotten_task_leaves_no_key(server: RedisServer, opened: Opened) -> 
         left = {key.removeprefix(b"{tidy}:").decode() for key in client.keys("{tidy}:*")}
         assert client.xlen("{tidy}:feed") == 0
     function_id = make_function("work").id
-    assert left == {"schema", "functions", f"function:{function_id}", "position", "sequence", "work", "feed"}
+    assert left == {"schema", "name", "functions", f"function:{function_id}", "position", "sequence", "work", "feed"}

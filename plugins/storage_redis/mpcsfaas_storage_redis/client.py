@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from time import time
 from typing import Any
 
 from mpcsfaas_storage_redis.connecting import connect
@@ -29,9 +30,13 @@ class Client:
         await self._changes.stop()
         await self._questions.stop()
 
-    def now(self, time: Sequence[bytes]) -> float:
+    def now(self) -> float:
+        """About what the server's clock tells."""
+        return time() if self._clock is None else self._clock()
+
+    def moment(self, answer: Sequence[bytes]) -> float:
         """The moment at which the server gave this answer to TIME."""
-        return int(time[0]) + int(time[1]) / 1e6 if self._clock is None else self._clock()
+        return int(answer[0]) + int(answer[1]) / 1e6 if self._clock is None else self._clock()
 
     def key(self, name: str) -> str:
         """A key as the server knows it."""
@@ -51,6 +56,10 @@ class Client:
         """Remove members from a set; which."""
         (members,) = await self._changes.call([("SPOP", self.key(name), limit)])
         return list(members)
+
+    async def ask_first(self, commands: Sequence[Command]) -> list[Any]:
+        """As `ask`, but before any change that is made from now on."""
+        return await self._changes.call(commands)
 
     async def ask_script(self, script: str, *arguments: Word) -> Any:
         """Run a script that answers a question; its answer."""

@@ -15,13 +15,13 @@ COMPLETION = "results"
 
 
 class Listener:
-    """Calls back for each message of one channel, and each time that it begins to listen."""
+    """Calls back with each message of one channel, and with an empty one each time that it begins to listen."""
 
     def __init__(
         self,
         connect: Callable[[Callable[[Any], None]], Awaitable[Connection]],
         channel: str,
-        call_back: Callable[[], None],
+        call_back: Callable[[bytes], None],
     ) -> None:
         self._connect = connect
         self._channel = channel
@@ -54,11 +54,11 @@ class Listener:
             if isinstance(answer, ResponseError):
                 raise answer
             backoff.succeeded()
-            self._call_back()  # Something may have happened while nobody listened.
+            self._call_back(b"")  # Something may have happened while nobody listened.
             await connection.wait_lost()
         finally:
             await connection.close()
         raise ConnectionResetError
 
-    def _hear(self, _: Any) -> None:
-        self._call_back()
+    def _hear(self, push: Any) -> None:
+        self._call_back(push[2])

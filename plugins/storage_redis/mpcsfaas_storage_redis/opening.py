@@ -1,5 +1,7 @@
 """What must be true of a server before anything is kept there."""
 
+import uuid
+
 from mpcsfaas.errors import SettingsError
 from mpcsfaas_storage_redis.client import Client
 
@@ -7,15 +9,16 @@ SCHEMA = b"2"
 OLDEST_VERSION = (6, 2)
 
 
-async def check(client: Client, name: str) -> None:
-    """Raise `SettingsError` for a server that cannot be used, `StorageUnavailable` for one that is not there."""
+async def check(client: Client, name: str) -> bytes:
+    """The database's own name. Raises `SettingsError` for a server that cannot be used, or `StorageUnavailable`."""
     (text,) = await client.ask([("INFO",)])
     info = dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)
     _check_version(info, name)
     _check_eviction(info, name)
-    schema = await client.change("open", SCHEMA)
+    schema, database = await client.change("open", SCHEMA, str(uuid.uuid4()))
     if schema != SCHEMA:
         raise SettingsError(f"{name} has data of version {schema.decode()}, not {SCHEMA.decode()}; use another prefix")
+    return bytes(database)
 
 
 def _check_version(info: dict[str, str], name: str) -> None:

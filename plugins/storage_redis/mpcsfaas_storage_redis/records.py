@@ -123,6 +123,11 @@ def _mark(text: str | None) -> bytes:
     return b"" if text is None else b"=" + text.encode()
 
 
+def unmark(text: bytes) -> str | None:
+    """What `Kind` says of a text that may be missing."""
+    return text[1:].decode() if text else None
+
+
 def pack_failure(failure: Failure | None) -> bytes:
     """A task's failure; empty for None."""
     return b"" if failure is None else _encode(failure)
@@ -180,6 +185,11 @@ def result(task_id: str, record: bytes, failure: bytes | None, value: bytes | No
     serializer = _head(record, numbers).serializer
     state = STATES[numbers.state]
     return TaskResult(task_id, state, serializer, value or b"", _failure(failure), bool(numbers.expired))
+
+
+def ended_result(task_id: str, state: State, head: bytes, value: bytes, failure: bytes) -> TaskResult:
+    """The result of a task that has just ended."""
+    return TaskResult(task_id, state, _decode_head(head).serializer, value, _failure(failure))
 
 
 def logs(task_id: str, packed: bytes | None) -> TaskLogs:

@@ -20,7 +20,19 @@ from mpcsfaas.model import (
     TaskResult,
     Transition,
 )
-from mpcsfaas_storage_redis import acceptance, claims, endings, functions, housekeeping, keys, listing, opening, reading
+from mpcsfaas.recent import Recent
+from mpcsfaas_storage_redis import (
+    acceptance,
+    claims,
+    ended,
+    endings,
+    functions,
+    housekeeping,
+    keys,
+    listing,
+    opening,
+    reading,
+)
 from mpcsfaas_storage_redis.client import Client
 from mpcsfaas_storage_redis.connecting import connect
 from mpcsfaas_storage_redis.listener import COMPLETION, WORK, Listener
@@ -47,17 +59,19 @@ class RedisStorage(Storage):
         super().__init__(url, options, clock)
         self._location = parse(url)
         self._client = Client(self._location, options.prefix, options.timeout, server_clock)
-        self._waits = Waits(self._client, options.poll_interval)
+        self._recent = Recent()
+        self._waits = Waits(self._client, self._recent, options.poll_interval)
         listen = partial(Listener, partial(connect, self._location, options.timeout))
-        self._work = listen(WORK, self._waits.work.set)
-        self._completions = listen(COMPLETION, self._waits.completion.set)
+        self._work = listen(WORK, lambda _: self._waits.work.set())
+        self._completions = listen(COMPLETION, self._hear_endings)
+        self._database = b""
         self._fenced = 0
         self._closed = False
 
     async def open(self) -> None:
         """See `Storage`."""
         try:
-            await opening.check(self._client, self._location.name)
+            self._database = await opening.check(self._client, self._location.name)
         except BaseException:
             await self.close()
             raise
@@ -140,7 +154,12 @@ class RedisStorage(Storage):
 
     async def get_results(self, task_ids: Sequence[str]) -> list[TaskResult | None]:
         """See `Storage`."""
-        return await reading.get_results(self._client, task_ids)
+        known = self._recent.results(task_ids, self._client.now())
+        missing = [task_id for task_id in task_ids if task_id not in known]
+        if missing:
+            read = await reading.get_results(self._client, missing)
+            known.update((task_id, result) for task_id, result in zip(missing, read, strict=True) if result)
+        return [known.get(task_id) for task_id in task_ids]
 
     async def get_logs(self, task_id: str) -> TaskLogs | None:
         """See `Storage`."""
@@ -175,6 +194,10 @@ class RedisStorage(Storage):
         self._check_open()
         self._completions.start()
         return await self._waits.for_completions(after, timeout, limit)
+
+    def _hear_endings(self, message: bytes) -> None:
+        self._recent.add(ended.read(message, self._database))
+        self._waits.completion.set()
 
     def _check_open(self) -> None:
         if self._closed:

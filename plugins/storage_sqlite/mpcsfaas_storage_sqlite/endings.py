@@ -8,7 +8,7 @@ import msgspec
 
 from mpcsfaas.interfaces.storage import Completion
 from mpcsfaas.model import TRANSITIONS, Budget, State, TaskResult, Transition
-from mpcsfaas_storage_sqlite.recent import Ended
+from mpcsfaas.recent import Ended
 from mpcsfaas_storage_sqlite.rows import execute_values, many, micros, read
 from mpcsfaas_storage_sqlite.schema import CANCELLED, COMPLETED, DELAYED, FAILED, READY, RUNNING, STATES
 from mpcsfaas_storage_sqlite.transaction import Transaction, each

@@ -22,6 +22,7 @@ from mpcsfaas.model import (
     TaskResult,
     Transition,
 )
+from mpcsfaas.recent import Ended, Recent
 from mpcsfaas.wakeup import WakeUp
 from mpcsfaas_storage_sqlite import acceptance, claims, endings, functions, housekeeping, keys, listing, reading
 from mpcsfaas_storage_sqlite.claims import Claim, Renewal
@@ -32,7 +33,6 @@ from mpcsfaas_storage_sqlite.listing import Listing
 from mpcsfaas_storage_sqlite.location import PREFIX, path_of
 from mpcsfaas_storage_sqlite.options import SqliteOptions, Synchronous
 from mpcsfaas_storage_sqlite.reading import Following
-from mpcsfaas_storage_sqlite.recent import Ended, Recent
 from mpcsfaas_storage_sqlite.rows import micros, seconds
 from mpcsfaas_storage_sqlite.transaction import Effects
 from mpcsfaas_storage_sqlite.writer import Reader, Writer

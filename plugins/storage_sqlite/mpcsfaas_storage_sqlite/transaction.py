@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from mpcsfaas_storage_sqlite.recent import Ended
+from mpcsfaas.recent import Ended
 from mpcsfaas_storage_sqlite.rows import micros, read
 from mpcsfaas_storage_sqlite.schema import DELAYED, STATES
 

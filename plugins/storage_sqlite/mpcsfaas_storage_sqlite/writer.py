@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from functools import partial
 
 from mpcsfaas.errors import StorageUnavailable
+from mpcsfaas.recent import Ended
 from mpcsfaas_storage_sqlite.disk import Disk
 from mpcsfaas_storage_sqlite.lane import Call, Lane, News, answer, groups
-from mpcsfaas_storage_sqlite.recent import Ended
 from mpcsfaas_storage_sqlite.transaction import Effects, Transaction, next_ready_at
 
 LOOK_INTERVAL = 0.02

@@ -6,7 +6,7 @@ from mpcsfaas.interfaces import Storage
 from mpcsfaas.interfaces.storage import Completion
 from mpcsfaas.model import Attempt
 from mpcsfaas.testing.storage_cases.waiting import FOREVER, settled, wakes
-from mpcsfaas.testing.storage_cases.world import Contract, World, case, complete
+from mpcsfaas.testing.storage_cases.world import Contract, World, case, complete, fail
 
 
 class SharingCases(Contract):
@@ -26,6 +26,24 @@ class SharingCases(Contract):
         assert await world.storage.statistics() == await other.statistics()
         await world.storage.put_key("key", b"record")
         assert await other.list_keys() == {"key": b"record"}
+
+    @case
+    async def test_who_waits_while_tasks_end_reads_what_others_read(self, world: World) -> None:
+        other = await world.open()
+        attempts = [await world.start(group=group, ttl=10) for group in (None, "night")]
+        (unwanted,) = await world.accept()
+        ids = [*(attempt.task.id for attempt in attempts), unwanted.id]
+        await wakes(
+            world.storage.wait_for_completions(0, FOREVER),
+            lambda: other.finish([complete(attempts[0]), fail(attempts[1])]),
+        )
+        await other.cancel([unwanted.id])
+        await world.storage.wait_for_completions(2, FOREVER)
+        for _ in range(2):
+            assert await world.storage.wait_for_completions(0, FOREVER) == await other.completions(0)
+            assert await world.storage.get_results(ids) == await other.get_results(ids)
+            world.clock.advance(10)
+            await other.expire()
 
     @case
     async def test_no_two_instances_claim_the_same_attempt(self, world: World) -> None:

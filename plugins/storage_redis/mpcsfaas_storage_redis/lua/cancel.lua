@@ -32,5 +32,5 @@ end
 finish_tasks(ended, tasks)
 flush()
 announce_work(told)
-publish('results', ended)
+announce_endings(ended, tasks, {}, {})
 return states

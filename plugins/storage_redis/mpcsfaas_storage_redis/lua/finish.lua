@@ -1,7 +1,7 @@
 -- parts: records changes queue attempts endings
 -- Of each transition: id, number, the state to reach, the budget used up, when it is ready again, its line of history,
 -- value, failure and logs (the last three may be empty). Gives 1 for each that was applied, 0 for each that was fenced.
-local ids, applied, work, ended = {}, {}, {}, {}
+local ids, applied, work, ended, values, failures = {}, {}, {}, {}, {}, {}
 
 local function keep_history(id, task, line)
   local before = task[ATTEMPT] > 1 and redis.call('HGET', prefix .. 'histories', id)
@@ -32,6 +32,7 @@ end
 
 local function finish(id, task, to, value, failure)
   task[STATE] = to
+  values[id], failures[id] = value, failure
   if value ~= '' then
     write('values', id, value)
   end
@@ -70,5 +71,5 @@ end
 finish_tasks(ended, tasks)
 flush()
 announce_work(work)
-publish('results', ended)
+announce_endings(ended, tasks, values, failures)
 return applied

@@ -9,6 +9,7 @@ end
 
 local SLICE = 500 -- tasks that one script may move beside what it was asked for
 local LARGEST_REPLY = 4 * 1024 * 1024 -- bytes of payload after which a claim ends
+local LARGEST_MESSAGE = 256 * 1024 -- bytes of results that everybody who follows is told
 local LARGEST_UNPACK = 4000 -- Lua passes no more than 8000 arguments
 
 -- A server without memory refuses a script at its first write, unless that write can only free memory. What was
@@ -18,16 +19,14 @@ local function pass_when_full()
 end
 
 -- Wake-ups are hints: one that may not be sent is no error.
-local function publish(channel, ids)
-  if #ids > 0 then
-    redis.pcall('PUBLISH', channel, table.concat(ids, ' '))
-  end
+local function publish(channel, message)
+  redis.pcall('PUBLISH', channel, message)
 end
 
 -- There may be something new for those who wait for work.
 local function announce_work(ids)
   if #ids > 0 then
     redis.call('INCR', prefix .. 'work')
-    publish('tasks', ids)
+    publish('tasks', table.concat(ids, ' '))
   end
 end

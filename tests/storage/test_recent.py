@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from mpcsfaas.interfaces.storage import Completion
 from mpcsfaas.model import Failure, FailureKind, State, TaskResult
-from mpcsfaas_storage_sqlite.recent import Ended, Recent
+from mpcsfaas.recent import Ended, Recent
 
 DROPPED = 100
 """The moment at which results of tasks that do not last go."""

@@ -1,7 +1,7 @@
-"""What this process has just ended, so that its own readers need not ask the file. Pure: no clock, no I/O.
+"""What a storage knows to have just ended, so that its readers need not ask for it. Pure: no clock, no I/O.
 
-In one process, gateway and dispatcher share a storage; there, nearly every question is about what was written a moment
-ago. Whatever is not known here for certain is left to the file.
+Nearly every question is about what was written a moment ago, by this process or one that told of it. Whatever is not
+known here for certain is left to the file or the server. Times are by the storage's clock, in its unit.
 """
 
 from collections import OrderedDict, deque
@@ -19,11 +19,11 @@ MOST_BYTES = 16 * 1024 * 1024
 
 
 class Ended(NamedTuple):
-    """A task that has ended for good; `drop_at`, in microseconds, is when its result may go."""
+    """A task that has ended for good; `drop_at` is when its result may go."""
 
     completion: Completion
     result: TaskResult
-    drop_at: int
+    drop_at: float
 
     @property
     def size(self) -> int:
@@ -43,7 +43,7 @@ class Recent:
         self._feed: deque[Ended] = deque(maxlen=most)
 
     def add(self, ended: Iterable[Ended]) -> None:
-        """These are on the disk now, in the order of their sequence."""
+        """These are durable now, in the order of their sequence."""
         for item in ended:
             if self._feed and item.completion.sequence != self._feed[-1].completion.sequence + 1:
                 self._feed.clear()
@@ -55,10 +55,10 @@ class Recent:
             self._bytes -= oldest.size
 
     def others_wrote(self) -> None:
-        """Another process changed the file: the feed may go on behind what is known here."""
+        """Another process wrote: the feed may go on behind what is known here."""
         self._feed.clear()
 
-    def results(self, task_ids: Iterable[str], now: int) -> dict[str, TaskResult]:
+    def results(self, task_ids: Iterable[str], now: float) -> dict[str, TaskResult]:
         """Those that are known and not due to go."""
         found = ((task_id, self._results.get(task_id)) for task_id in task_ids)
         return {task_id: item.result for task_id, item in found if item and now < item.drop_at}
@@ -67,7 +67,7 @@ class Recent:
         """Whether, as far as has been heard, this is the last of the feed."""
         return bool(self._feed) and self._feed[-1].completion.sequence == sequence
 
-    def completions(self, after: int, limit: int, now: int) -> list[Completion]:
+    def completions(self, after: int, limit: int, now: float) -> list[Completion]:
         """The feed after a sequence; nothing if that is not known for certain."""
         if not self._feed:
             return []
