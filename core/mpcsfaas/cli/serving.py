@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from mpcsfaas.cli.announcement import Announcement, announce, log_to_stderr, withdraw
 from mpcsfaas.cli.configured import Setup
+from mpcsfaas.cli.garbage import collect_seldom
 from mpcsfaas.cli.privacy import hide_from_tasks
 from mpcsfaas.cli.trial_workers import TrialWorkers
 from mpcsfaas.dispatcher import Dispatcher, DispatcherSettings
@@ -105,6 +106,7 @@ def run_service(setup: Setup, *, gateway: bool, dispatcher: bool, ready_file: Pa
         for path in filter(None, files):
             announce(path, announcement)
             written.append(path)
+        collect_seldom()
         log.info("Ready%s.", f" on {announcement['url']}" if announcement["url"] else "")
 
     async def serve_all() -> None:

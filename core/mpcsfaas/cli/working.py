@@ -10,6 +10,7 @@ import uvloop
 
 from mpcsfaas.cli.announcement import Announcement, announce, log_to_stderr, withdraw
 from mpcsfaas.cli.configured import Setup
+from mpcsfaas.cli.garbage import collect_seldom
 from mpcsfaas.cli.privacy import hide_from_tasks
 from mpcsfaas.errors import PluginError
 from mpcsfaas.interfaces import WorkerLink
@@ -28,6 +29,7 @@ def run_worker(setup: Setup, strategy: Plugin, options: AgentOptions, ready_file
     agent = WorkerAgent(options, link, link_options, setup.plugins.serializers())
 
     def started() -> None:
+        collect_seldom()
         log.info("Worker %s with %d slots works for %s.", agent.worker_id, options.workers, options.url)
         if ready_file:
             announce(ready_file, Announcement(url=None, pid=os.getpid()))
