@@ -1,6 +1,6 @@
 """What a `push` dispatcher costs by the number of its workers: simulated ones, two slots each, over real sockets.
 
-    uv run python benchmarks/simulated_workers.py [--workers 4 100 1000] [--tasks 20000] [--held 2000] [--json FILE]
+    uv run python benchmarks/simulated_workers.py [--workers 1 10 100 1000] [--tasks 20000] [--held 2000] [--json FILE]
 
 Tasks are no-ops that end at once; gateway and pools are left out. All workers together hold as many attempts whatever
 their number, so what differs is how many go into one message. What beats cost is measured while there is no task.
@@ -126,7 +126,7 @@ async def measure(count: int, tasks: int, held: int, seconds: float) -> Row:
 def main() -> None:
     """Print a table, and write JSON if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, nargs="+", default=[4, 100, 1000])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 10, 100, 1000])
     parser.add_argument("--tasks", type=int, default=20_000)
     parser.add_argument("--held", type=int, default=2000, help="attempts that all workers hold together")
     parser.add_argument("--seconds", type=float, default=5.0, help="length of the quiet time")
