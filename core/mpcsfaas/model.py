@@ -131,6 +131,8 @@ class Task(Struct, frozen=True):
     serializer: str
     created_at: float
     options: TaskOptions = TaskOptions()
+    retry_of: str | None = None
+    """Id of the FAILED task that this one does again."""
 
 
 class AttemptKey(NamedTuple):
@@ -237,6 +239,8 @@ class TaskRecord(Struct, frozen=True):
     history: tuple[AttemptRecord, ...] = ()
     expired: bool = False
     """True once the result is gone because its `ttl` passed."""
+    retry_of: str | None = None
+    """As in `Task`."""
 
 
 class TaskResult(Struct, frozen=True):
@@ -289,6 +293,12 @@ def new_task_id() -> str:
     """A UUID whose order is the order of making (version 7 of RFC 9562), so that indexes grow at their end."""
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
     return _uuid(value, version=7)
+
+
+def retry_id(task_id: str) -> str:
+    """The id of the task that does a FAILED one again; there is only one such, so doing it twice is harmless."""
+    digest = hashlib.sha256(b"retry of " + task_id.encode()).digest()
+    return _uuid(int.from_bytes(digest[:16], "big"), version=8)
 
 
 def function_id(name: str, serializer: str, payload: bytes) -> str:

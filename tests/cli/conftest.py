@@ -32,6 +32,13 @@ def fail(why):
     raise ValueError(why)
 
 
+def fail_once(path):
+    if os.path.exists(path):
+        return "done"
+    with open(path, "x"):
+        raise ValueError("the first time")
+
+
 def crash():
     os._exit(3)
 

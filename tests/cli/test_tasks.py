@@ -1,6 +1,7 @@
 """`mpcsfaas tasks`, `result`, `logs` and `cancel`."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,3 +108,41 @@ def test_an_unknown_task_is_not_found(mpcsfaas: CommandLine, command: tuple[str,
 @pytest.mark.parametrize("words", ["result x", "cancel x", "tasks --state odd", "tasks --limit 0"])
 def test_malformed_words_are_wrong_usage(alone: CommandLine, words: str) -> None:
     assert "Invalid value" in alone.error(*words.split(), code=2)
+
+
+def test_a_failed_task_is_done_again(mpcsfaas: CommandLine, tmp_path: Path) -> None:
+    old = mpcsfaas.json("run", "jobs.py:fail_once", str(tmp_path / "mark"), code=1)["id"]
+    output, _ = mpcsfaas("tasks", "retry", old)
+    new = output.split()[2]
+    assert output == f"{old} → {new} QUEUED\n"
+    assert mpcsfaas("result", new, "--wait")[0] == "done\n"
+    assert f"retry of    {old}" in mpcsfaas("tasks", "show", new)[0]
+    shown = mpcsfaas("tasks", "show", old)[0]
+    assert f"retried as  {new} (COMPLETED)" in shown
+    assert shown.count("exception: the first time") == 2  # of the task, and of its attempt
+    assert mpcsfaas("tasks", "retry", old)[0] == f"{old} → {new} COMPLETED\n"
+    assert mpcsfaas.json("result", old, code=1)["state"] == "FAILED"
+
+
+def test_all_failed_tasks_of_a_function_are_done_again_once(mpcsfaas: CommandLine) -> None:
+    mpcsfaas("fn", "register", "jobs.py:fail", "--name", "dead")
+    old = [mpcsfaas.json("run", "dead", "why", code=1)["id"] for _ in range(3)]
+    retries = mpcsfaas.json("tasks", "retry", "--all", "--function", "dead")
+    assert [each["id"] for each in retries] == old
+    for each in retries:
+        assert "ValueError: why" in mpcsfaas.error("result", each["retry"], "--wait", code=1)
+    again = mpcsfaas.json("tasks", "retry", "--all", "--function", "dead")
+    assert [each["id"] for each in again] == old + [each["retry"] for each in retries]
+    assert [(each["retry"], each["state"]) for each in again[:3]] == [(each["retry"], "FAILED") for each in retries]
+    assert len(ids(mpcsfaas.json("tasks", "--function", "dead"))) == 9
+
+
+def test_what_cannot_be_done_again_is_told(mpcsfaas: CommandLine, submitted: list[str]) -> None:
+    output, _ = mpcsfaas("tasks", "retry", submitted[-1], UNKNOWN, code=1)
+    assert f"{submitted[-1]} Task {submitted[-1]} is COMPLETED" in output
+    assert f"{UNKNOWN} not found" in output
+
+
+@pytest.mark.parametrize("words", [[], ["--all", UNKNOWN], ["--function", "f"], [UNKNOWN, "--function", "f"]])
+def test_a_retry_names_tasks_or_all(alone: CommandLine, words: list[str]) -> None:
+    assert "--all" in alone.error("tasks", "retry", *words, code=2)

@@ -48,6 +48,11 @@ def test_running(perform: Callable[[Test], None]) -> None:
         assert await client.run(await client.register(pow), 2, 3) == 8
         with pytest.raises(KeyError, match="gone"):
             await client.run(fail, "gone")
+        failed = await client.submit(fail, "gone")
+        with pytest.raises(KeyError):
+            await failed.result()
+        again = await client.retry(failed)
+        assert (await client.task(again)).retry_of == failed.id
 
     perform(test)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -113,6 +114,29 @@ def test_cancelling_what_runs(client: Client) -> None:
         handle.result(30)
 
 
+def fail_first(path: str) -> str:
+    import os
+
+    if not os.path.exists(path):
+        open(path, "x").close()
+        raise RuntimeError("the first time")
+    return "done"
+
+
+def test_a_failed_task_is_done_again(client: Client, tmp_path: Path) -> None:
+    handle = client.submit(fail_first, str(tmp_path / "mark"))
+    with pytest.raises(RuntimeError, match="the first time"):
+        handle.result(30)
+    again = client.retry(handle)
+    assert again.result(30) == "done"
+    assert client.task(again).retry_of == handle.id
+    assert client.retry(handle.id).id == again.id
+    with pytest.raises(RuntimeError, match="the first time"):
+        handle.result(30)
+    with pytest.raises(errors.RequestRefused, match="is COMPLETED; only a FAILED one"):
+        client.retry(again)
+
+
 def test_logs(client: Client) -> None:
     handle = client.submit(print, "hello from afar")
     handle.result(30)
@@ -135,7 +159,7 @@ def test_the_platform(client: Client) -> None:
     assert sum(worker.slots for worker in dispatcher.workers) == 2
 
 
-@pytest.mark.parametrize("method", ["status", "result", "cancel", "logs", "task"])
+@pytest.mark.parametrize("method", ["status", "result", "cancel", "logs", "task", "retry"])
 def test_unknown_tasks(client: Client, method: str) -> None:
     with pytest.raises(errors.NotFound, match="01930000-0000-7000-8000-000000000000"):
         getattr(client, method)("01930000-0000-7000-8000-000000000000")

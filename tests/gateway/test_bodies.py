@@ -19,6 +19,7 @@ WRITES = [
     "/v1/tasks",
     "/v1/tasks:batch",
     "/v1/tasks:cancel",
+    "/v1/tasks:retry",
     "/register_function",
     "/execute_function",
 ]

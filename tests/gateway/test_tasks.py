@@ -89,7 +89,7 @@ def test_every_option_reaches_the_storage_and_the_record(
     assert record["options"] == OPTIONS
     assert record.keys() == {
         "id", "function_id", "serializer", "state", "created_at", "finished_at", "attempt", "failures", "losses",
-        "failure", "options", "history", "expired",
+        "failure", "options", "history", "expired", "retry_of",
     }  # fmt: skip
     assert (record["state"], record["attempt"], record["finished_at"]) == ("RUNNING", 1, None)
 

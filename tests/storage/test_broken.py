@@ -59,6 +59,16 @@ class IgnoringAttempt(Storage):
         return await super().finish(renumbered)  # type: ignore[safe-super]
 
 
+class DroppingArguments(MemoryStorage):
+    """Drops the payload of a task that failed, so that it cannot be done again."""
+
+    async def get_payloads(self, task_ids: Sequence[str]) -> list[bytes | None]:
+        records = await self.get_tasks(task_ids)
+        payloads = await super().get_payloads(task_ids)
+        pairs = zip(payloads, records, strict=True)
+        return [None if record and record.state is State.FAILED else payload for payload, record in pairs]
+
+
 class LosingMemory(Losing, MemoryStorage): ...
 
 
@@ -119,6 +129,7 @@ BROKEN: dict[type[Storage], str] = {
     IgnoringAttemptMemory: "test_only_the_present_attempt_may_finish",
     IgnoringAttemptSqlite: "test_only_the_present_attempt_may_finish",
     RevivingMemory: "test_repeating_an_applied_transition_is_fenced",
+    DroppingArguments: "test_a_payload_is_kept_while_it_may_be_needed",
     RevivingSqlite: "test_repeating_an_applied_transition_is_fenced",
 }
 """Every broken storage, with the case of the contract that is about the promise it breaks."""

@@ -1,19 +1,21 @@
-"""`mpcsfaas tasks`, `result`, `logs` and `cancel`: what became of tasks."""
+"""`mpcsfaas tasks`, `result`, `logs` and `cancel`: what became of tasks, and doing them again."""
 
 from collections.abc import Iterator
 from typing import Annotated
 from uuid import UUID
 
 import typer
+from msgspec import Struct
 
 from mpcsfaas.cli.errors import FAILED
 from mpcsfaas.cli.gateway import Json, Url, cancel_tasks, function_info, function_named, gateway, tasks_page
 from mpcsfaas.cli.hops import ATTEMPT_HOPS, attempt_hops, task_hops
 from mpcsfaas.cli.outcomes import print_outcome, wait_for_end
 from mpcsfaas.cli.rendering import ago, at, duration, fine_duration, print_fields, print_json, print_table
-from mpcsfaas.client import Client
-from mpcsfaas.client.errors import NotFound
-from mpcsfaas.model import AttemptRecord, State, TaskOptions, TaskRecord
+from mpcsfaas.client import Client, operations
+from mpcsfaas.client.errors import GatewayError, NotFound
+from mpcsfaas.errors import SettingsError
+from mpcsfaas.model import AttemptRecord, Failure, State, TaskOptions, TaskRecord, retry_id
 
 app = typer.Typer()
 tasks = typer.Typer(invoke_without_command=True, add_completion=False)
@@ -22,6 +24,10 @@ app.add_typer(tasks, name="tasks")
 DEFAULTS = TaskOptions()
 
 TaskId = Annotated[UUID, typer.Argument(metavar="TASK", help="Id of a task.", show_default=False)]
+FailedTasks = Annotated[
+    list[UUID] | None, typer.Argument(metavar="[TASK…]", help="Ids of failed tasks.", show_default=False)
+]
+AllFailed = Annotated[bool, typer.Option("--all", help="All failed tasks whose arguments are kept.")]
 TaskIds = Annotated[list[UUID], typer.Argument(metavar="TASK…", help="Ids of tasks.", show_default=False)]
 WantedState = Annotated[State | None, typer.Option("--state", case_sensitive=False, help="Only those in this state.")]
 OfFunction = Annotated[str | None, typer.Option("--function", help="Only those of this function: a name or an id.")]
@@ -31,6 +37,15 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many t
 Cursor = Annotated[str | None, typer.Option("--cursor", help="Where to go on: what the last list ended with.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the task's end.")]
 Timeout = Annotated[float | None, typer.Option("--timeout", min=0, help="Seconds to wait at most.")]
+
+
+class Retry(Struct, frozen=True):
+    """What became of the wish to do a task again."""
+
+    id: str
+    retry: str | None = None
+    state: State | None = None
+    problem: str | None = None
 
 
 @tasks.callback(help="List tasks, newest first, or show one.")
@@ -68,10 +83,38 @@ def show(task: TaskId, url: Url = None, as_json: Json = False) -> None:
     with gateway(url) as client:
         record = client.task(str(task))
         ((_, name),) = _names(client, {record.function_id})
+        again = _retried_as(client, record)
     if as_json:
         print_json(record)
         return
-    _print_record(record, name)
+    _print_record(record, name, again)
+
+
+@tasks.command()
+def retry(
+    ids: FailedTasks = None,
+    all_failed: AllFailed = False,
+    function: OfFunction = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Do failed tasks again, each as a new task, and print both ids. Exits with 1 if one cannot be.
+
+    To ask twice is harmless: each task is done again once. If that fails, too, it is the new one to be retried.
+    """
+    if bool(ids) == all_failed or (function and not all_failed):
+        raise SettingsError("Name the tasks to do again, or write --all, maybe with --function.")
+    with gateway(url) as client:
+        old = _failed_ids(client, function) if all_failed else [str(task) for task in ids or ()]
+        verdicts = client.connection.perform(operations.retry(client.session, old))
+    retries = [_retry(*pair) for pair in zip(old, verdicts, strict=True)]
+    if as_json:
+        print_json(retries)
+    else:
+        for each in retries:
+            typer.echo(f"{each.id} {each.problem or f'→ {each.retry} {each.state}'}")
+    if any(each.problem for each in retries):
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -119,11 +162,39 @@ def _names(client: Client, function_ids: set[str]) -> Iterator[tuple[str, str]]:
 
 def _row(record: TaskRecord, name: str) -> tuple[object, ...]:
     took = "" if record.finished_at is None else duration(record.finished_at - record.created_at)
-    failure = "" if record.failure is None else f"{record.failure.kind}: {record.failure.message}".partition("\n")[0]
-    return record.id, record.state, name, ago(record.created_at), took, record.attempt, failure[:100]
+    return record.id, record.state, name, ago(record.created_at), took, record.attempt, _reason(record.failure)
 
 
-def _print_record(record: TaskRecord, name: str) -> None:
+def _reason(failure: Failure | None) -> str:
+    """One line of a table's width."""
+    return "" if failure is None else f"{failure.kind}: {failure.message}".partition("\n")[0][:100]
+
+
+def _failed_ids(client: Client, function: str | None) -> list[str]:
+    """Every failed task whose arguments are kept, oldest first."""
+    function_id = function_named(client, function).id if function else None
+    failed = client.tasks(state=State.FAILED, function=function_id)
+    return [record.id for record in failed if not record.expired][::-1]
+
+
+def _retry(task_id: str, verdict: operations.Verdict) -> Retry:
+    if isinstance(verdict, GatewayError):
+        return Retry(task_id, problem=str(verdict))
+    return Retry(task_id, verdict.id, verdict.state)
+
+
+def _retried_as(client: Client, record: TaskRecord) -> str | None:
+    """The task that does a failed one again, with its state, if there is one."""
+    if record.state is not State.FAILED:
+        return None
+    try:
+        again = client.task(retry_id(record.id))
+    except NotFound:
+        return None
+    return f"{again.id} ({again.state})"
+
+
+def _print_record(record: TaskRecord, name: str, again: str | None) -> None:
     print_fields(
         [
             ("id", record.id),
@@ -134,6 +205,8 @@ def _print_record(record: TaskRecord, name: str) -> None:
             ("ended", at(record.finished_at)),
             ("hops", _stages(record)),
             ("options", _options(record.options)),
+            ("retry of", record.retry_of),
+            ("retried as", again),
             ("failure", record.failure and f"{record.failure.kind}: {record.failure.message}"),
         ]
     )
@@ -154,8 +227,7 @@ def _options(options: TaskOptions) -> str:
 def _attempt_row(attempt: AttemptRecord) -> tuple[object, ...]:
     seconds = dict(attempt_hops(attempt))
     times = [fine_duration(seconds[name]) if name in seconds else "" for name in ATTEMPT_HOPS]
-    kind = attempt.failure.kind if attempt.failure else ""
-    return attempt.number, attempt.worker, at(attempt.claimed_at), *times, kind
+    return attempt.number, attempt.worker, at(attempt.claimed_at), *times, _reason(attempt.failure)
 
 
 def _stages(record: TaskRecord) -> str:

@@ -118,6 +118,15 @@ class AsyncClient(BaseClient[AsyncConnection]):
         """As `Client.cancel`."""
         return await self._perform(operations.cancel(self._session, _id(task)))
 
+    @overload
+    async def retry(self, task: "AsyncTaskHandle[T]") -> "AsyncTaskHandle[T]": ...
+    @overload
+    async def retry(self, task: str) -> "AsyncTaskHandle[Any]": ...
+    async def retry(self, task: "AsyncTaskHandle[Any] | str") -> "AsyncTaskHandle[Any]":
+        """As `Client.retry`."""
+        (verdict,) = await self._perform(operations.retry(self._session, [_id(task)]))
+        return AsyncTaskHandle(self, operations.accepted_id(verdict))
+
     async def logs(self, task: "AsyncTaskHandle[Any] | str") -> Logs:
         """As `Client.logs`."""
         return await self._perform(operations.logs(self._session, _id(task)))

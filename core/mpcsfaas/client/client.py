@@ -141,6 +141,19 @@ class Client(BaseClient[Connection]):
         """Cancel a task, running or not; its state afterwards: CANCELLED, or the end that came first."""
         return self._perform(operations.cancel(self._session, _id(task)))
 
+    @overload
+    def retry(self, task: "TaskHandle[T]") -> "TaskHandle[T]": ...
+    @overload
+    def retry(self, task: str) -> "TaskHandle[Any]": ...
+    def retry(self, task: "TaskHandle[Any] | str") -> "TaskHandle[Any]":
+        """Do a FAILED task again, with the same function, arguments and options: a new task, whose `retry_of` is this.
+
+        There is only one for each task, so to ask twice gives the same. If that one fails, it is the one to be retried.
+        Raises `NotFound`, `ResultExpired` if the arguments are kept no longer, or `RequestRefused` if it is not FAILED.
+        """
+        (verdict,) = self._perform(operations.retry(self._session, [_id(task)]))
+        return TaskHandle(self, operations.accepted_id(verdict))
+
     def logs(self, task: "TaskHandle[Any] | str") -> Logs:
         """What the task's latest finished attempt printed."""
         return self._perform(operations.logs(self._session, _id(task)))

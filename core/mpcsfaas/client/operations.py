@@ -249,6 +249,16 @@ def cancel_many(session: Session, task_ids: Sequence[str]) -> Operation[None]:
         yield from fetch(session, post("/v1/tasks:cancel", {"ids": ids}), dict)
 
 
+def retry(session: Session, task_ids: Sequence[str]) -> Operation[list[Verdict]]:
+    """Do failed tasks again; one verdict for each, in order."""
+    verdicts: list[Verdict] = []
+    for start in range(0, len(task_ids), MAX_BATCH_ITEMS):
+        ids = list(task_ids[start : start + MAX_BATCH_ITEMS])
+        answer = yield from fetch(session, post("/v1/tasks:retry", {"ids": ids}), BatchAnswer)
+        verdicts += map(_verdict, answer.results)
+    return verdicts
+
+
 def logs(session: Session, task_id: str) -> Operation[Logs]:
     """What the task's latest finished attempt printed."""
     return fetch(session, get(_path(task_id, "/logs")), Logs)

@@ -57,6 +57,7 @@ TASK = {
     },
     "history": [],
     "expired": False,
+    "retry_of": None,
 }
 STATE = {"id": TASK_ID, "state": "CANCELLED"}
 RESULT = {"id": TASK_ID, "state": "COMPLETED", "serializer": "json", "value": 3, "failure": None}
@@ -108,6 +109,7 @@ EXAMPLES: dict[type[Struct], Any] = {
     schemas.BatchAnswer: {"results": [ACCEPTED, REFUSED]},
     schemas.TaskState: STATE,
     schemas.CancelRequest: {"ids": [TASK_ID]},
+    schemas.RetryRequest: {"ids": [TASK_ID]},
     schemas.CancelAnswer: {"results": [STATE]},
     schemas.TaskAnswer: TASK,
     schemas.TaskPage: {"items": [TASK], "cursor": None},

@@ -116,6 +116,22 @@ def unknown_task(task_id: str) -> Problem:
     return Problem(404, "unknown-task", f"Task with {task_id} not found")
 
 
+def not_failed(task_id: str, state: str) -> Problem:
+    """Only what has failed is done again."""
+    return Problem(
+        409, "not-failed", f"Task {task_id} is {state}; only a FAILED one can be done again. Submit a new one instead."
+    )
+
+
+def arguments_gone(task_id: str) -> Problem:
+    """The task failed, but its arguments are kept no longer."""
+    return Problem(
+        410,
+        "arguments-gone",
+        f"The arguments of task {task_id} are gone; its ttl has passed. Submit a new one.",
+    )
+
+
 def result_expired(task_id: str) -> Problem:
     """The task ended, but its result is kept no longer."""
     return Problem(410, "result-expired", f"The result of task {task_id} has expired; its ttl has passed.")

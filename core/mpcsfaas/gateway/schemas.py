@@ -140,6 +140,12 @@ class CancelRequest(Struct, forbid_unknown_fields=True, frozen=True):
     ids: Annotated[list[UUID], Meta(max_length=MAX_BATCH)]
 
 
+class RetryRequest(Struct, forbid_unknown_fields=True, frozen=True):
+    """Failed tasks to do again."""
+
+    ids: Annotated[list[UUID], Meta(max_length=MAX_BATCH)]
+
+
 class CancelAnswer(Struct, frozen=True):
     """Each task's state afterwards, in order."""
 
@@ -209,6 +215,7 @@ class TaskAnswer(Struct, frozen=True):
     options: OptionsAnswer
     history: list[AttemptAnswer]
     expired: bool
+    retry_of: str | None
 
     @classmethod
     def of(cls, record: TaskRecord) -> "TaskAnswer":

@@ -69,6 +69,16 @@ async def accept_and_wait(gateway: Gateway, task: Task, seconds: float) -> tuple
     return accepted, result if result.state.is_terminal else None
 
 
+async def accept_all(gateway: Gateway, tasks: Sequence[Task]) -> list[AcceptedTask | problems.Problem]:
+    """Enqueue tasks at once; the answer to each, in order. Raises `StorageError`."""
+    enqueued = await gateway.storage.enqueue(tasks) if tasks else []
+    answers: list[AcceptedTask | problems.Problem] = list(await describe(gateway, enqueued))
+    for index, item in enumerate(enqueued):
+        if item.status is EnqueueStatus.UNKNOWN_FUNCTION:
+            answers[index] = problems.unknown_function(tasks[index].function_id)
+    return answers
+
+
 async def describe(gateway: Gateway, enqueued: Sequence[Enqueued]) -> list[AcceptedTask]:
     """What to say about tasks that are in the storage now; only duplicates can be further than QUEUED."""
     duplicates = [item.task_id for item in enqueued if item.status is EnqueueStatus.DUPLICATE]

@@ -222,6 +222,13 @@ class Storage(ABC):
         """One answer per id, in order; None if unknown."""
 
     @abstractmethod
+    async def get_payloads(self, task_ids: Sequence[str]) -> list[bytes | None]:
+        """One answer per id, in order; None if it is gone or unknown.
+
+        Kept while a task may still run and, for it to be done again, after it has FAILED, until its result expires.
+        """
+
+    @abstractmethod
     async def get_logs(self, task_id: str) -> TaskLogs | None:
         """What the task's latest finished attempt printed; empty before, None if the task is unknown."""
 

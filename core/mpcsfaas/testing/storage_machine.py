@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from mpcsfaas.interfaces import Storage
 from mpcsfaas.interfaces.storage import Enqueued, TaskFilter
@@ -35,6 +36,7 @@ from mpcsfaas.model import (
     TaskResult,
     Transition,
     new_task_id,
+    retry_id,
 )
 from mpcsfaas.testing.clock import FakeClock
 from mpcsfaas.testing.storage_cases.world import list_all, make_function
@@ -123,6 +125,18 @@ class StorageMachine(RuleBasedStateMachine):
         self._enqueue(
             [Task(new_task_id(), function.id, b"arguments", "dill", self.clock(), option) for option in options]
         )
+
+    @precondition(lambda self: self.tasks)
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        """Do a task again that failed, maybe for the second time, from what is kept of it."""
+        task = data.draw(st.sampled_from(self.tasks))
+        (record,) = self.both(lambda storage: storage.get_tasks([task.id]))
+        (payload,) = self.both(lambda storage: storage.get_payloads([task.id]))
+        if record and record.state is State.FAILED and not record.expired:
+            assert payload == task.payload, "the payload of a failed task is gone"
+            options = replace(task.options, idempotency_key=None)
+            self._enqueue([replace(task, id=retry_id(task.id), options=options, retry_of=task.id)])
 
     @precondition(lambda self: self.tasks)
     @rule(data=st.data())
@@ -321,6 +335,7 @@ async def _everything(storage: Storage, ids: list[str]) -> dict[str, object]:
     return {
         "records": [_without_expired_details(record) for record in records],
         "results": [_without_expired_details(result) for result in results],
+        "payloads": await storage.get_payloads(ids),
         "statistics": statistics,
         "listing": listing,
         "feed": feed,

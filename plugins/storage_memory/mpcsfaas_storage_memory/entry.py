@@ -108,7 +108,13 @@ class Entry:
             failure=self.failure,
             history=self.history,
             expired=self.expired,
+            retry_of=self.task.retry_of,
         )
+
+    def payload(self) -> bytes | None:
+        """What it may still be run with."""
+        is_gone = self.expired or self.state in (State.COMPLETED, State.CANCELLED)
+        return None if is_gone else self.task.payload
 
     def result(self) -> TaskResult:
         """The public view of the outcome."""

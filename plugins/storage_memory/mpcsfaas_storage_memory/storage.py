@@ -255,6 +255,11 @@ class MemoryStorage(KeepingKeys):
         self._check_open()
         return [entry.result() if (entry := self._entries.get(task_id)) else None for task_id in task_ids]
 
+    async def get_payloads(self, task_ids: Sequence[str]) -> list[bytes | None]:
+        """See `Storage`."""
+        self._check_open()
+        return [entry.payload() if (entry := self._entries.get(task_id)) else None for task_id in task_ids]
+
     async def get_logs(self, task_id: str) -> TaskLogs | None:
         """See `Storage`."""
         self._check_open()

@@ -24,6 +24,11 @@ async def get_results(client: Client, task_ids: Sequence[str]) -> list[TaskResul
     return await _read(client, task_ids, ("tasks", "failures", "values"), records.result)
 
 
+async def get_payloads(client: Client, task_ids: Sequence[str]) -> list[bytes | None]:
+    """See `Storage.get_payloads`."""
+    return await _read(client, task_ids, ("tasks", "payloads"), lambda name, _, payload: payload)
+
+
 async def get_logs(client: Client, task_id: str) -> TaskLogs | None:
     """See `Storage.get_logs`."""
     (logs,) = await _read(client, [task_id], ("tasks", "logs"), lambda name, _, packed: records.logs(name, packed))

@@ -79,6 +79,7 @@ class Head(msgspec.Struct, array_like=True, omit_defaults=True):
 
     serializer: str
     options: TaskOptions
+    retry_of: str | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -105,7 +106,7 @@ def kind(function_id: str, options: TaskOptions) -> Kind:
 def pack_task(task: Task, kind: Kind) -> bytes:
     """The record of a task that is yet to be accepted, without position and time to be ready."""
     options = task.options
-    head = _encode(Head(task.serializer, options))
+    head = _encode(Head(task.serializer, options, task.retry_of))
     deadline_at = inf if options.deadline is None else task.created_at + options.deadline
     sizes = len(task.payload), len(head)
     times = task.created_at, deadline_at, options.ttl
@@ -153,7 +154,9 @@ def attempt(task_id: bytes, record: bytes, payload: bytes) -> Attempt:
     numbers = _numbers(record)
     head = _head(record, numbers)
     function_id = _function_id(record, numbers)
-    task = Task(task_id.decode(), function_id, payload, head.serializer, numbers.created_at, head.options)
+    task = Task(
+        task_id.decode(), function_id, payload, head.serializer, numbers.created_at, head.options, head.retry_of
+    )
     return Attempt(task, numbers.attempt, numbers.claimed_at, numbers.failures, numbers.losses)
 
 
@@ -176,6 +179,7 @@ def task(task_id: str, record: bytes, failure: bytes | None, history: bytes | No
         failure=_failure(failure),
         history=_decode_history(b"[%b]" % (history or b"")),
         expired=bool(numbers.expired),
+        retry_of=head.retry_of,
     )
 
 

@@ -161,6 +161,10 @@ class RedisStorage(Storage):
             known.update((task_id, result) for task_id, result in zip(missing, read, strict=True) if result)
         return [known.get(task_id) for task_id in task_ids]
 
+    async def get_payloads(self, task_ids: Sequence[str]) -> list[bytes | None]:
+        """See `Storage`."""
+        return await reading.get_payloads(self._client, task_ids)
+
     async def get_logs(self, task_id: str) -> TaskLogs | None:
         """See `Storage`."""
         return await reading.get_logs(self._client, task_id)

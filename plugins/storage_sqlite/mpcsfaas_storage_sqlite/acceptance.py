@@ -21,6 +21,7 @@ class Head(msgspec.Struct, array_like=True):
     serializer: str
     created_at: float
     options: TaskOptions
+    retry_of: str | None = None
 
 
 class _Id(msgspec.Struct, array_like=True):
@@ -167,7 +168,7 @@ def _row(transaction: Transaction, position: int, task: Task, function: int, lab
         position,
         task.id,
         function,
-        msgspec.json.encode(Head(task.function_id, task.serializer, task.created_at, options)).decode(),
+        msgspec.json.encode(Head(task.function_id, task.serializer, task.created_at, options, task.retry_of)).decode(),
         DELAYED if delayed else READY,
         options.priority,
         labels,

@@ -204,5 +204,5 @@ def _take_over(transaction: Transaction, request: Claim | Renewal, rows: Sequenc
 def _attempt(transaction: Transaction, row: _Claimed, number: int, claimed_at: int) -> Attempt:
     head = head_of(row.head)
     payload = blob(transaction.connection, row.payload, "payload", "payload", row.position)
-    task = Task(row.id, head.function_id, payload, head.serializer, head.created_at, head.options)
+    task = Task(row.id, head.function_id, payload, head.serializer, head.created_at, head.options, head.retry_of)
     return Attempt(task, number, seconds(claimed_at), row.failures, row.losses)

@@ -9,8 +9,8 @@ import msgspec
 from mpcsfaas.interfaces.storage import Completion, Statistics
 from mpcsfaas.model import TaskLogs, TaskRecord, TaskResult
 from mpcsfaas_storage_sqlite.records import RECORD_COLUMNS, SELECT_RESULT, RecordRow, ResultRow
-from mpcsfaas_storage_sqlite.rows import many, read, read_one, seconds
-from mpcsfaas_storage_sqlite.schema import DELAYED, STATES
+from mpcsfaas_storage_sqlite.rows import blob, inline, many, read, read_one, seconds
+from mpcsfaas_storage_sqlite.schema import CANCELLED, COMPLETED, DELAYED, STATES
 from mpcsfaas_storage_sqlite.transaction import SELECT_COUNTERS, Counters, each
 
 Row = TypeVar("Row", bound=msgspec.Struct)
@@ -22,6 +22,13 @@ LARGEST_QUESTION = 1000
 class _Logs(msgspec.Struct, array_like=True):
     stdout: str | None
     stderr: str | None
+
+
+class _Payload(msgspec.Struct, array_like=True):
+    position: int
+    id: str
+    phase: int
+    payload: str | None
 
 
 class _Moment(msgspec.Struct, array_like=True):
@@ -36,6 +43,7 @@ class _Completion(msgspec.Struct, array_like=True):
 
 
 SELECT_RECORD = f"SELECT {RECORD_COLUMNS} FROM task LEFT JOIN outcome USING (position)"
+SELECT_PAYLOAD = f"SELECT position, id, phase, {inline('payload')} AS payload FROM task JOIN payload USING (position)"
 SELECT_ENDED = "SELECT sequence, id, outcome.group_name, phase FROM outcome JOIN task USING (position)"
 SELECT_FEED = f"{SELECT_ENDED} WHERE sequence > ? ORDER BY sequence LIMIT ?"
 SELECT_GROUP_FEED = f"{SELECT_ENDED} WHERE outcome.group_name = ? AND sequence > ? ORDER BY sequence LIMIT ?"
@@ -54,6 +62,17 @@ def get_results(connection: sqlite3.Connection, questions: Sequence[Sequence[str
     rows = _read_of(connection, ResultRow, SELECT_RESULT, questions)
     known = {row.id: row.result(connection) for row in rows}
     return [[known.get(task_id) for task_id in question] for question in questions]
+
+
+def get_payloads(connection: sqlite3.Connection, questions: Sequence[Sequence[str]]) -> list[list[bytes | None]]:
+    """See `Storage.get_payloads`."""
+    rows = _read_of(connection, _Payload, SELECT_PAYLOAD, questions)
+    kept = {
+        row.id: blob(connection, row.payload, "payload", "payload", row.position)
+        for row in rows
+        if row.phase not in (COMPLETED, CANCELLED)
+    }
+    return [[kept.get(task_id) for task_id in question] for question in questions]
 
 
 def _read_of(

@@ -44,6 +44,7 @@ class RecordRow(msgspec.Struct, array_like=True):
             failure=_failure(self.failure),
             history=_history(self.history or ""),
             expired=bool(self.expired),
+            retry_of=head.retry_of,
         )
 
 

@@ -202,6 +202,11 @@ class SqliteStorage(Storage):
             known.update((task_id, result) for task_id, result in zip(missing, read, strict=True) if result)
         return [known.get(task_id) for task_id in task_ids]
 
+    async def get_payloads(self, task_ids: Sequence[str]) -> list[bytes | None]:
+        """See `Storage`."""
+        payloads: list[bytes | None] = await self._reader.call(reading.get_payloads, task_ids, len(task_ids))
+        return payloads
+
     async def get_logs(self, task_id: str) -> TaskLogs | None:
         """See `Storage`."""
         logs: TaskLogs | None = await self._reader.call(reading.get_logs, task_id)

@@ -1,5 +1,6 @@
-"""Executing functions: submitting, looking at and cancelling tasks."""
+"""Executing functions: submitting, looking at, cancelling and retrying tasks."""
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from mpcsfaas.gateway.bodies import BodyReader, media_type, respond, wants_msgpa
 from mpcsfaas.gateway.context import Gateway, gateway_of
 from mpcsfaas.gateway.openapi import READ_ERRORS, WRITE_ERRORS, answer, errors, request_body
 from mpcsfaas.gateway.parameters import WAIT, wait_of
+from mpcsfaas.gateway.retrying import retry
 from mpcsfaas.gateway.routes.functions import Cursor, Limit
 from mpcsfaas.gateway.routing import subject_router
 from mpcsfaas.gateway.schemas import (
@@ -21,19 +23,21 @@ from mpcsfaas.gateway.schemas import (
     CancelRequest,
     RefusedTask,
     ResultAnswer,
+    RetryRequest,
     TaskAnswer,
     TaskBatch,
     TaskPage,
     TaskRequest,
     TaskState,
 )
-from mpcsfaas.gateway.submission import accept, accept_and_wait, build_task, describe
-from mpcsfaas.interfaces.storage import EnqueueStatus, TaskFilter
+from mpcsfaas.gateway.submission import accept, accept_all, accept_and_wait, build_task
+from mpcsfaas.interfaces.storage import TaskFilter
 from mpcsfaas.model import State, Task
 
 TASK = BodyReader(TaskRequest)
 BATCH = BodyReader(TaskBatch)
 CANCEL = BodyReader(CancelRequest)
+RETRY = BodyReader(RetryRequest)
 
 router = subject_router("tasks")
 
@@ -77,25 +81,20 @@ async def submit_batch(request: Request) -> Response:
     batch = await BATCH.read(request)
     content_type = media_type(request.headers["content-type"])
     built = [_build(gateway, item, content_type) for item in batch.tasks]
-    accepted = iter(await _accept_all(gateway, [item for item in built if isinstance(item, Task)]))
+    accepted = iter(await accept_all(gateway, [item for item in built if isinstance(item, Task)]))
     results = [next(accepted) if isinstance(item, Task) else item for item in built]
-    return respond(request, BatchAnswer(results))
+    return respond(request, _batch_answer(results))
 
 
-def _build(gateway: Gateway, item: Raw, content_type: str) -> Task | RefusedTask:
+def _build(gateway: Gateway, item: Raw, content_type: str) -> Task | problems.Problem:
     try:
         return build_task(gateway, TASK.decode(item, content_type))
     except (problems.Problem, SerializationError) as error:
-        return RefusedTask(problems.problem_of(error).body)
+        return problems.problem_of(error)
 
 
-async def _accept_all(gateway: Gateway, tasks: list[Task]) -> list[AcceptedTask | RefusedTask]:
-    enqueued = await gateway.storage.enqueue(tasks) if tasks else []
-    answers: list[AcceptedTask | RefusedTask] = list(await describe(gateway, enqueued))
-    for index, item in enumerate(enqueued):
-        if item.status is EnqueueStatus.UNKNOWN_FUNCTION:
-            answers[index] = RefusedTask(problems.unknown_function(tasks[index].function_id).body)
-    return answers
+def _batch_answer(results: Sequence[AcceptedTask | problems.Problem]) -> BatchAnswer:
+    return BatchAnswer([RefusedTask(item.body) if isinstance(item, problems.Problem) else item for item in results])
 
 
 @router.get(
@@ -159,3 +158,14 @@ async def cancel_tasks(request: Request) -> Response:
     ids = [str(task_id) for task_id in (await CANCEL.read(request)).ids]
     states = await gateway_of(request).storage.cancel(ids)
     return respond(request, CancelAnswer([TaskState(*pair) for pair in zip(ids, states, strict=True)]))
+
+
+@router.post(
+    "/v1/tasks:retry",
+    openapi_extra=request_body(RetryRequest),
+    responses={200: answer(BatchAnswer, "One result per id, in order."), **errors(429, *WRITE_ERRORS)},
+)
+async def retry_tasks(request: Request) -> Response:
+    """Do failed tasks again, each as a new one. To ask twice is harmless: there is only one such task for each."""
+    ids = [str(task_id) for task_id in (await RETRY.read(request)).ids]
+    return respond(request, _batch_answer(await retry(gateway_of(request), ids)))

@@ -89,6 +89,7 @@ class ExpiryCases(Contract):
         await world.storage.cancel([cancelled.task.id])
         world.clock.advance(10)
         assert await world.storage.expire() == 2
+        assert await world.storage.get_payloads([failed.task.id, cancelled.task.id]) == [None, None]
         assert [record.state for record in await list_all(world.storage)] == [State.CANCELLED, State.FAILED]
 
     @case

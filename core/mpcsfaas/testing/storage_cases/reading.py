@@ -1,9 +1,10 @@
 """Reading: records, listings by cursor, the feed of completions, statistics."""
 
 import pytest
+from msgspec.structs import replace
 
-from mpcsfaas.interfaces.storage import Completion, Statistics, TaskFilter
-from mpcsfaas.model import State
+from mpcsfaas.interfaces.storage import Completion, EnqueueStatus, Statistics, TaskFilter
+from mpcsfaas.model import State, retry_id
 from mpcsfaas.testing.storage_cases.world import (
     Contract,
     World,
@@ -17,7 +18,7 @@ from mpcsfaas.testing.storage_cases.world import (
 
 
 class ListingCases(Contract):
-    """`get_tasks`, `get_results`, `get_logs`, `list_tasks`."""
+    """`get_tasks`, `get_results`, `get_payloads`, `get_logs`, `list_tasks`."""
 
     @case
     async def test_answers_are_in_the_order_of_the_question(self, world: World) -> None:
@@ -30,6 +31,41 @@ class ListingCases(Contract):
         assert await world.storage.get_logs("unknown") is None
         assert await world.storage.get_tasks([]) == []
         assert await world.storage.get_results([]) == []
+
+    @case
+    async def test_a_payload_is_kept_while_it_may_be_needed(self, world: World) -> None:
+        failed, requeued, running = await world.start(), await world.start(), await world.start()
+        completed = await world.end()
+        (cancelled,) = await world.accept()
+        await world.storage.cancel([cancelled.id])
+        await world.storage.finish([fail(failed), requeue(requeued)])
+        kept, gone = [failed.task, requeued.task, running.task], [completed.task, cancelled]
+        ids = [task.id for task in (*kept, *gone)]
+        expected = [*(task.payload for task in kept), None, None, None]
+        assert await world.storage.get_payloads([*ids, "unknown"]) == expected
+        assert await world.storage.get_payloads([]) == []
+
+    @case
+    async def test_a_large_payload_comes_back_whole(self, world: World) -> None:
+        large = bytes(range(256)) * 4096
+        task = replace(world.task(), payload=large)
+        await world.storage.enqueue([task])
+        (attempt,) = await world.claim()
+        await world.storage.finish([fail(attempt)])
+        assert await world.storage.get_payloads([task.id]) == [large]
+
+    @case
+    async def test_a_record_names_the_task_that_it_does_again(self, world: World) -> None:
+        failed = await world.start(group="group", priority=3)
+        await world.storage.finish([fail(failed)])
+        again = replace(failed.task, id=retry_id(failed.task.id), retry_of=failed.task.id)
+        assert [each.status for each in await world.storage.enqueue([again, again])] == [
+            EnqueueStatus.ACCEPTED,
+            EnqueueStatus.DUPLICATE,
+        ]
+        assert (await world.record(again.id)).retry_of == failed.task.id
+        assert (await world.record(failed.task.id)).retry_of is None
+        assert [attempt.task for attempt in await world.claim()] == [again]
 
     @case
     async def test_tasks_are_listed_newest_first_in_pages(self, world: World) -> None:

@@ -38,6 +38,7 @@ local function expire(id, task)
   delete('histories', id)
   if task[STATE] == 'F' then
     delete('failures', id)
+    delete('payloads', id)
   end
   if task[HAS_LOGS] == 1 then
     delete('logs', id)

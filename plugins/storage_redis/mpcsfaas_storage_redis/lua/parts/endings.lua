@@ -18,7 +18,9 @@ local function finish_tasks(ids, tasks)
     end
     add('state:' .. state, task[POSITION], id)
     add('expiry', after(task[TTL]), id)
-    delete('payloads', id)
+    if state ~= 'FAILED' then -- whose tasks may be done again
+      delete('payloads', id)
+    end
     save(id, task)
   end
 end
