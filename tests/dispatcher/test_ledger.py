@@ -172,3 +172,16 @@ def test_an_attempt_may_run_until_its_timeout_or_the_rest_of_its_deadline(
 ) -> None:
     attempt = make_attempt(1, TaskOptions(timeout=timeout, deadline=deadline), created_at=100.0)
     assert Ledger(default).take([attempt], 102.0) == [(attempt, expected)]
+
+
+@pytest.mark.parametrize("retries", [0, 3])
+@pytest.mark.parametrize("behind", [0.0, 0.001, 3600.0])
+def test_what_storage_finds_overdue_ends_wherever_the_dispatchers_clock_is(behind: float, retries: int) -> None:
+    ledger = Ledger()
+    attempt = make_attempt(1, TaskOptions(deadline=5.0, max_retries=retries), created_at=10_000.0)
+    ledger.take_overdue([attempt], 10_005.0 - behind)
+    assert not ledger.running, "it is not dispatched, so nobody would ever report it"
+    [transition] = ledger.pending(10)
+    assert transition.to is State.FAILED
+    assert transition.failure
+    assert transition.failure.kind is FailureKind.TIMEOUT

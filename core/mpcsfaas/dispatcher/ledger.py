@@ -53,6 +53,15 @@ class Ledger:
             if attempt.key not in self._running and attempt.key not in self._pending:
                 self._conclude(attempt, lapsed(attempt, now), now, 0.0)
 
+    def take_overdue(self, attempts: Iterable[Attempt], now: float) -> None:
+        """Note attempts that storage has found past their deadline: they become pending as failed.
+
+        Whether they are is not asked again, for the clock here may be behind: what is not dispatched must end.
+        """
+        for attempt in attempts:
+            deadline_at = self._deadline_at(attempt) or now
+            self._fail_overdue(attempt, deadline_at, max(now, deadline_at))
+
     def report(self, results: Iterable[AttemptResult], now: float, jitter: float) -> list[AttemptKey]:
         """Note what the strategy says; the keys among it that are not held, about which nobody wants to hear more.
 
@@ -100,11 +109,14 @@ class Ledger:
             return []
         deadline_at = self._deadline_at(attempt)
         if deadline_at is not None and deadline_at <= now:
-            self._conclude(attempt, overdue(attempt, deadline_at - attempt.task.created_at, now), now, 0.0)
+            self._fail_overdue(attempt, deadline_at, now)
             return []
         self._running[attempt.key] = attempt
         remaining = None if deadline_at is None else deadline_at - now
         return [min((limit for limit in (attempt.task.options.timeout, remaining) if limit is not None), default=None)]
+
+    def _fail_overdue(self, attempt: Attempt, deadline_at: float, now: float) -> None:
+        self._conclude(attempt, overdue(attempt, deadline_at - attempt.task.created_at, now), now, 0.0)
 
     def _deadline_at(self, attempt: Attempt) -> float | None:
         deadline = attempt.task.options.deadline

@@ -13,6 +13,8 @@ from mpcsfaas.model import (
     Transition,
 )
 
+AT_ONCE = 0.0
+"""A moment that is past for everybody: the clock of the storage, which judges it, may be behind the one here."""
 MAX_RETRY_DELAY = 300.0
 """Seconds at which the backoff between retries stops growing."""
 
@@ -27,16 +29,16 @@ def conclude(
     if result.failure is None:
         return _transition(attempt, result, State.COMPLETED)
     budget = _budget(attempt, result.failure.kind)
-    ready_at = now + _delay(attempt, budget, jitter)
-    if budget is Budget.NONE or (deadline_at is not None and ready_at >= deadline_at):
+    delay = _delay(attempt, budget, jitter)
+    if budget is Budget.NONE or (deadline_at is not None and now + delay >= deadline_at):
         return _transition(attempt, result, State.FAILED)
-    return _transition(attempt, result, State.QUEUED, ready_at, budget)
+    return _transition(attempt, result, State.QUEUED, now + delay if delay else AT_ONCE, budget)
 
 
 def give_back(attempt: Attempt, now: float) -> Transition:
     """Return an attempt that is stopped or not begun on our own account: ready at once, at no cost to any budget."""
     failure = Failure(FailureKind.WORKER_LOST, "It was given back before it had ended, and is queued again.")
-    return _transition(attempt, failed(attempt, failure, now), State.QUEUED, now)
+    return _transition(attempt, failed(attempt, failure, now), State.QUEUED, AT_ONCE)
 
 
 def lapsed(attempt: Attempt, now: float) -> AttemptResult:

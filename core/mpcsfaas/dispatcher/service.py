@@ -231,7 +231,7 @@ class Dispatcher:
         lease, now = self._settings.lease, time()
         self._ledger.take_lapsed(await self._storage.claim_lapsed(self.id, CLAIM_BATCH, lease), now)
         late = await self._storage.claim_overdue(self.id, CLAIM_BATCH, lease, self._settings.deadline)
-        self._ledger.take(late, now)
+        self._ledger.take_overdue(late, now)
         if self._ledger.pending(1):
             self._results.set()
         await self._storage.expire()

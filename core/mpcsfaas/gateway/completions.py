@@ -122,7 +122,7 @@ class Hub:
         follower.cancel()
         await asyncio.gather(follower, return_exceptions=True)
         if not position.done():
-            position.set_exception(problems.shutting_down())
+            _fail(position, problems.shutting_down())
 
     @contextmanager
     def watch(self, task_id: str) -> Iterator[asyncio.Event]:
@@ -174,7 +174,7 @@ class Hub:
             while self._is_wanted():
                 after = await self._advance(after)
         except Exception as error:
-            position.set_exception(error)
+            _fail(position, error)
         finally:
             self._position = self._follower = None
 
@@ -199,6 +199,11 @@ class Hub:
                 event.set()
             for subscription in self._subscriptions.get(completion.group, ()):
                 subscription.push(completion)
+
+
+def _fail(position: asyncio.Future[int], error: Exception) -> None:
+    position.set_exception(error)
+    position.exception()  # Whoever waited may have given up, and then nobody asks for it.
 
 
 def _unless_expected(error: Exception) -> Exception | None:
