@@ -39,6 +39,14 @@ def fail_once(path):
         raise ValueError("the first time")
 
 
+class Trap:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return eval, (f"open({self.path!r}, 'w').close()",)
+
+
 def crash():
     os._exit(3)
 

@@ -146,3 +146,17 @@ def test_what_cannot_be_done_again_is_told(mpcsfaas: CommandLine, submitted: lis
 @pytest.mark.parametrize("words", [[], ["--all", UNKNOWN], ["--function", "f"], [UNKNOWN, "--function", "f"]])
 def test_a_retry_names_tasks_or_all(alone: CommandLine, words: list[str]) -> None:
     assert "--all" in alone.error("tasks", "retry", *words, code=2)
+
+
+def test_a_pickled_result_is_read_only_if_it_is_trusted(mpcsfaas: CommandLine, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    task_id = mpcsfaas("run", "jobs.py:Trap", str(mark), "--no-wait")[0].strip()
+    assert "reading that can run code" in mpcsfaas.error("result", task_id, "--wait", "--trust", "json", code=1)
+    assert not mark.exists()
+    mpcsfaas("result", task_id)
+    assert mark.exists()
+
+
+def test_what_is_trusted_is_plain_data(mpcsfaas: CommandLine) -> None:
+    assert mpcsfaas.json("run", "jobs.py:add", "1", "--trust", "json")["value"] == 102
+    assert "ValueError: why" in mpcsfaas.error("run", "jobs.py:fail", "why", "--trust", "json", code=1)

@@ -11,6 +11,7 @@ import typer
 from msgspec import Struct
 
 from mpcsfaas.client import Client
+from mpcsfaas.client.base import Trust
 from mpcsfaas.client.errors import GatewayError, NotFound, RequestRefused
 from mpcsfaas.client.exchange import Request, decode, error_of, get, post
 from mpcsfaas.client.operations import Operation, fetch, patiently
@@ -23,6 +24,9 @@ Url = Annotated[
     str | None, typer.Option("--url", help="URL of the gateway. Default: MPCSFAAS_URL, or the platform that you run.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+WhomToTrust = Annotated[
+    Trust, typer.Option("--trust", help="json: read plain data only, as a pickled result runs code here.")
+]
 
 
 class Address(NamedTuple):
@@ -45,11 +49,11 @@ class Cancelled(Struct, frozen=True):
 
 
 @contextmanager
-def gateway(url: str | None, by_value: Sequence[str] = ()) -> Iterator[Client]:
+def gateway(url: str | None, by_value: Sequence[str] = (), trust: Trust = "pickle") -> Iterator[Client]:
     """A client of the gateway at hand, which has answered. Raises `GatewayError` at once if there is none."""
     address = find_address(url).url
     try:
-        client = Client(address, by_value=by_value)
+        client = Client(address, by_value=by_value, trust=trust)
     except ValueError as error:
         raise SettingsError(str(error)) from None
     with client:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mpcsfaas.cli.callables import find_callable, is_reference
-from mpcsfaas.cli.gateway import Json, Url, function_named, gateway
+from mpcsfaas.cli.gateway import Json, Url, WhomToTrust, function_named, gateway
 from mpcsfaas.cli.outcomes import print_outcome, wait_for_end
 from mpcsfaas.cli.rendering import print_json
 from mpcsfaas.client import Client
@@ -38,6 +38,7 @@ def run(
     wait: Wait = True,
     timeout: Timeout = None,
     retries: Retries = 0,
+    trust: WhomToTrust = "pickle",
     url: Url = None,
     as_json: Json = False,
 ) -> None:
@@ -47,7 +48,7 @@ def run(
     """
     target, by_value = find_callable(function) if is_reference(function) else (function, ())
     args, kwargs = [_value(word) for word in arguments or ()], _keywords(keywords or ())
-    with gateway(url, by_value) as client:
+    with gateway(url, by_value, trust) as client:
         caller = client.with_options(timeout=timeout, max_retries=retries)
         task_id = caller.submit(_resolved(client, target), *args, **kwargs).id
         if wait:

@@ -8,7 +8,16 @@ import typer
 from msgspec import Struct
 
 from mpcsfaas.cli.errors import FAILED
-from mpcsfaas.cli.gateway import Json, Url, cancel_tasks, function_info, function_named, gateway, tasks_page
+from mpcsfaas.cli.gateway import (
+    Json,
+    Url,
+    WhomToTrust,
+    cancel_tasks,
+    function_info,
+    function_named,
+    gateway,
+    tasks_page,
+)
 from mpcsfaas.cli.hops import ATTEMPT_HOPS, attempt_hops, task_hops
 from mpcsfaas.cli.outcomes import print_outcome, wait_for_end
 from mpcsfaas.cli.rendering import ago, at, duration, fine_duration, print_fields, print_json, print_table
@@ -118,9 +127,16 @@ def retry(
 
 
 @app.command()
-def result(task: TaskId, wait: Wait = False, timeout: Timeout = None, url: Url = None, as_json: Json = False) -> None:
+def result(
+    task: TaskId,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    trust: WhomToTrust = "pickle",
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
     """Print a task's result. Exits with 1, and prints the traceback, if it failed."""
-    with gateway(url) as client:
+    with gateway(url, trust=trust) as client:
         end = wait_for_end(client, str(task), timeout if wait else 0.0)
         print_outcome(client, str(task), end, as_json)
 
