@@ -67,7 +67,10 @@ def write(size: int) -> int:
 
 @pytest.mark.parametrize(
     ("function", "within", "beyond", "text"),
-    [(open_many, 10, 200, "Too many open files"), (write, 1000, MIB, "File too large")],
+    [
+        (open_many, 10, 200, "Too many open files: '/dev/null'. The worker's max_open_files is 64."),
+        (write, 1000, MIB, "File too large. The worker's max_file_size is 1048576 bytes."),
+    ],
 )
 def test_a_limit_of_files_raises_an_error_in_the_task(
     start_pool: Callable[..., "PoolDriver"], function: Callable[[int], int], within: int, beyond: int, text: str

@@ -114,6 +114,7 @@ def test_a_memory_limit_raises_memory_error(start_pool: Callable[..., "PoolDrive
     result = pool.call(allocate, 1024 * 1024 * 1024)
     assert result.failure is not None
     assert (result.failure.kind, result.failure.type) == (FailureKind.EXCEPTION, "MemoryError")
+    assert result.failure.message == "MemoryError. The worker's memory_limit is 536870912 bytes."
     assert pool.value(allocate, 1024 * 1024) == 1024 * 1024
 
 

@@ -1,5 +1,6 @@
 """What the kernel lets a child use."""
 
+import errno
 import resource
 from collections.abc import Callable
 from math import ceil
@@ -30,6 +31,18 @@ class Limits(Struct, frozen=True):
             if value is not None:
                 value = _within(number, value)
                 resource.setrlimit(number, (value, value))
+
+    def hint(self, error: BaseException) -> str:
+        """Which of these an exception may come from, as a sentence; empty if none."""
+        number = error.errno if isinstance(error, OSError) else None
+        name, limit, unit = "", None, ""
+        if isinstance(error, MemoryError) or number == errno.ENOMEM:
+            name, limit, unit = "memory_limit", self.memory, " bytes"
+        elif number == errno.EMFILE:
+            name, limit = "max_open_files", self.open_files
+        elif number == errno.EFBIG:
+            name, limit, unit = "max_file_size", self.file_size, " bytes"
+        return "" if limit is None else f"The worker's {name} is {limit}{unit}."
 
 
 def most_cpu_seconds(of_an_attempt: int) -> int:

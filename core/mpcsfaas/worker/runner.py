@@ -73,9 +73,14 @@ class Runner:
         try:
             value = _call(function, args, kwargs)
         except BaseException as error:  # SystemExit and KeyboardInterrupt are the task's, too
-            failure = failure_of(error, FailureKind.EXCEPTION)
+            failure = failure_of(error, FailureKind.EXCEPTION, self._message(error))
             return Outcome(exception_value(error, serializer, self._setup.max_result), failure)
         return self._result(serializer, value)
+
+    def _message(self, error: BaseException) -> str:
+        """The exception's text, with the limit that it may have run into."""
+        hint = self._setup.limits.hint(error)
+        return hint and f"{(text_of(error) or type_name(type(error))).rstrip('.')}. {hint}"
 
     def _result(self, serializer: Serializer, value: Any) -> Outcome:
         try:
