@@ -5,7 +5,10 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
 
+LONG_EXAMPLES = 20_000
+"""Of each property that does not say itself how many."""
 MODES = ("local", "pull", "push")
 STORAGES = ("sqlite", "redis")
 
@@ -20,12 +23,16 @@ def _some_of(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
     return parse
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Have tests interrupt their processes even when this run is in a shell's background, where SIGINT is ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if config.getoption("--long"):
+        settings.register_profile("long", max_examples=LONG_EXAMPLES, deadline=None)
+        settings.load_profile("long")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="Look for what is rare: tests/fuzzing for an hour.")
     group = parser.getgroup("mpcsfaas", "which platforms the end-to-end suite runs on")
     group.addoption("--modes", type=_some_of(MODES), default=list(MODES), help=f"By default all: {','.join(MODES)}.")
     group.addoption(

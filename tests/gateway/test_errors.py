@@ -109,10 +109,13 @@ def test_404_unknown_things_and_unknown_paths(api: httpx.Client) -> None:
         check_problem(api.get(path), 404)
 
 
-def test_405_says_what_is_allowed(api: httpx.Client) -> None:
-    answer = api.put("/v1/tasks:batch", json={})
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("/v1/tasks", "GET, POST"), ("/v1/functions/x", "DELETE, GET"), ("/healthz", "GET")]
+)
+def test_405_says_what_is_allowed(api: httpx.Client, path: str, allowed: str) -> None:
+    answer = api.patch(path, json={})
     check_problem(answer, 405)
-    assert answer.headers["Allow"] == "POST"
+    assert answer.headers["Allow"] == allowed
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])

@@ -172,6 +172,10 @@ WRONG: dict[str, tuple[dict[str, dict[str, Any]], str]] = {
     ),
     "type": ({"content": {"port": [1]}}, "port in mpcsfaas.toml cannot be [1]: Input should be a valid integer"),
     "size": ({"content": {"max_body": "big"}}, "max_body in mpcsfaas.toml cannot be 'big': could not parse value"),
+    "nobody's home": (
+        {"content": {"state_dir": "~unheard-of/x"}},
+        "state_dir in mpcsfaas.toml cannot be '~unheard-of/x': Value error, Could not determine home directory",
+    ),
     "unknown variable": (
         {"variables": {"MPCSFAAS_PROT": "1"}},
         "no setting 'MPCSFAAS_PROT'. Did you mean 'MPCSFAAS_PORT'?",

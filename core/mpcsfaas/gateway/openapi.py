@@ -10,9 +10,16 @@ from msgspec import Struct
 from mpcsfaas.gateway.bodies import MEDIA_TYPES
 from mpcsfaas.gateway.examples import EXAMPLES
 from mpcsfaas.gateway.problems import PROBLEM_MEDIA_TYPE, ProblemBody
+from mpcsfaas.gateway.schemas import TaskRequest
 
 Schema = type[Struct]
 Responses = dict[int | str, dict[str, Any]]
+
+TASK_RULES = {
+    "dependentSchemas": {"payload": {"properties": {"args": False, "kwargs": False}}},
+    "dependentRequired": {"serializer": ["payload"]},
+}
+"""What the fields of a task request have to do with each other, which no field can say by itself."""
 
 _REFERENCE = "#/components/schemas/{name}"
 
@@ -69,6 +76,7 @@ def _content(schema: Schema, media_types: Sequence[str]) -> dict[str, Any]:
 
 def _components() -> dict[str, Any]:
     _, components = msgspec.json.schema_components(EXAMPLES, ref_template=_REFERENCE)
+    components[TaskRequest.__name__] |= TASK_RULES
     for schema, example in EXAMPLES.items():
         components[schema.__name__]["examples"] = [example]
     return components

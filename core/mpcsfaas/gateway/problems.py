@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from msgspec import UNSET, Struct, UnsetType
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from mpcsfaas.errors import QueueFull, SerializationError, StorageUnavailable
 
@@ -224,11 +225,23 @@ def _field_error(entry: Mapping[str, Any]) -> FieldError:
     return FieldError(list(entry["loc"]), str(entry["msg"]))
 
 
+def allowed_methods(request: Request) -> str:
+    """The methods of all routes of the request's path, as the Allow header names them."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in routes for method in route.methods or ()}))
+
+
 def install(app: FastAPI) -> None:
     """Let every expected exception of a route become a problem."""
 
     async def answer(_: Request, error: Exception) -> Response:
         return problem_of(error).response()
 
+    async def refuse_method(request: Request, error: Exception) -> Response:
+        """Starlette names the methods of the first route of this path only."""
+        problem = problem_of(error)
+        return Problem(405, problem.kind, str(problem.detail), headers={"Allow": allowed_methods(request)}).response()
+
+    app.add_exception_handler(405, refuse_method)
     for kind in (HTTPException, RequestValidationError, StorageUnavailable, QueueFull, SerializationError):
         app.add_exception_handler(kind, answer)

@@ -23,7 +23,14 @@ def _default_storage(values: dict[str, Any]) -> str:
     return f"sqlite:///{values['state_dir']}/mpcsfaas.db"
 
 
-Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+def _absolute(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError as error:
+        raise ValueError(f"{error}; name the folder itself, from / on") from error
+
+
+Folder = Annotated[Path, AfterValidator(_absolute)]
 
 
 class Settings(BaseModel):
