@@ -12,8 +12,11 @@ from mpcsfaas.worker.limits import most_cpu_seconds
 
 PYTHON_VERSION = ".".join(platform.python_version_tuple()[:2])
 MIB = 1024 * 1024
-CPU_ACCOUNT_SECONDS = 0.1
-"""By how much the kernel's final account of CPU time may be short of the limit that it enforced."""
+TOLD_OF_CPU_LIMIT = 0.75
+"""Of the last limit of CPU time, the part that a process may be said to have used that was killed for it.
+
+On a machine that is itself a guest, the kernel enforces the limit by whole ticks, and tells the time really given.
+"""
 
 
 class Cause(Enum):
@@ -59,18 +62,19 @@ class ChildExit(Struct, frozen=True):
         except ValueError:
             name = f"signal {number}"
         text = f"was killed by {name} ({signal.strsignal(number) or 'unknown'})"
-        if self._used_up_cpu(number):
+        if number == signal.SIGXCPU and self.cpu_limit:
             text += f": the task had used up its {self.cpu_limit} s of CPU time (the worker's max_cpu_seconds)"
+        elif number == signal.SIGKILL and self._used_up_cpu():
+            text += f", probably because it had used {self.cpu_seconds:.1f} s of CPU time and ignored SIGXCPU"
+            text += f" (the worker's max_cpu_seconds is {self.cpu_limit})"
         elif number == signal.SIGKILL:
             text += f", possibly because memory ran out: it had used {self.peak_memory // MIB} MiB"
         return text
 
-    def _used_up_cpu(self, number: int) -> bool:
-        """Whether the kernel killed it for the time that it used. A task may have ignored the first signal."""
+    def _used_up_cpu(self) -> bool:
         if self.cpu_limit is None:
             return False
-        last_moment = most_cpu_seconds(self.cpu_limit) - CPU_ACCOUNT_SECONDS
-        return number == signal.SIGXCPU or (number == signal.SIGKILL and self.cpu_seconds >= last_moment)
+        return self.cpu_seconds >= TOLD_OF_CPU_LIMIT * most_cpu_seconds(self.cpu_limit)
 
 
 def failure_of_exit(cause: Cause | None, child_exit: ChildExit, assignment: Assignment) -> Failure:
