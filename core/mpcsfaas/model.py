@@ -16,6 +16,7 @@ from msgspec import Struct
 DEFAULT_RESULT_TTL = 24 * 3600.0
 DEFAULT_MAX_REDELIVERIES = 3
 DEFAULT_RETRY_DELAY = 1.0
+DEFAULT_TENANT = "default"
 
 
 class State(StrEnum):
@@ -82,7 +83,7 @@ class Failure(Struct, frozen=True, omit_defaults=True):
 
 
 class Function(Struct, frozen=True):
-    """A registered callable. Immutable; `id` is derived from the content, so the same content has the same id."""
+    """A registered callable. Immutable; `id` is of content and tenant, so the same content has the same id."""
 
     id: str
     name: str
@@ -93,6 +94,10 @@ class Function(Struct, frozen=True):
     """`major.minor` of the client's interpreter; empty if the client did not say."""
     serializer_version: str = ""
     description: str = ""
+    tenant: str = DEFAULT_TENANT
+    """Whose it is, and whose its tasks are."""
+    public_id: str = ""
+    """The id that its tenant knows, which is of the content alone, where `id` is another."""
 
 
 class TaskOptions(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

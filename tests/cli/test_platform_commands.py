@@ -75,14 +75,14 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_address_is_what_was_said_most_loudly(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find_address(None) == Address("http://127.0.0.1:8000", chosen=False)
+    assert find_address(None) == Address("http://127.0.0.1:8000", chosen=False, key=None)
     (state / "up.json").write_text(f'{{"url": "http://127.0.0.1:81", "pid": {os.getpid()}}}')
-    assert find_address(None) == Address("http://127.0.0.1:81", chosen=False)
+    assert find_address(None) == Address("http://127.0.0.1:81", chosen=False, key=None)
     Path("mpcsfaas.toml").write_text('url = "http://127.0.0.1:82"\n')
-    assert find_address(None) == Address("http://127.0.0.1:82", chosen=True)
+    assert find_address(None) == Address("http://127.0.0.1:82", chosen=True, key=None)
     monkeypatch.setenv("MPCSFAAS_URL", "http://127.0.0.1:83")
-    assert find_address(None) == Address("http://127.0.0.1:83", chosen=True)
-    assert find_address("http://127.0.0.1:84") == Address("http://127.0.0.1:84", chosen=True)
+    assert find_address(None) == Address("http://127.0.0.1:83", chosen=True, key=None)
+    assert find_address("http://127.0.0.1:84") == Address("http://127.0.0.1:84", chosen=True, key=None)
 
 
 def ended_process() -> int:

@@ -84,6 +84,12 @@ class Site:
             self._words(part, command), env=self._environment(self._folder / part), capture_output=True
         ).returncode
 
+    def output(self, part: str, command: Sequence[str], variables: Mapping[str, str]) -> str:
+        """What a command prints where a part runs."""
+        environment = self._environment(self._folder / part)
+        environment |= {name: self._here(part, value) for name, value in variables.items()}
+        return subprocess.check_output(self._words(part, command), env=environment, text=True)
+
     def log(self, part: str) -> str:
         """What a part has printed."""
         return (self._folder / part / "log").read_text()

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pytest
 
 from mpcsfaas.client import Client
+from mpcsfaas.client.errors import AccessDenied
 from mpcsfaas.testing.platform import wait_until
 from mpcsfaas.testing.redis_server import RedisServer, find_redis_server
 
@@ -21,12 +22,15 @@ class Site(Protocol):
     url: str
     start: Callable[..., None]
     run: Callable[..., bool]
+    output: Callable[..., str]
     log: Callable[[str], str]
 
 
-def check_that_it_works(site: Site) -> None:
+def check_that_it_works(site: Site, key: str) -> None:
     try:
-        with Client(site.url) as client:
+        with Client(site.url) as client, pytest.raises(AccessDenied):
+            client.run(abs, -4)
+        with Client(site.url, key=key) as client:
             assert client.run(abs, -4) == 4
     except Exception as error:
         error.add_note("\n".join(site.log(part) for part in PARTS))
@@ -48,7 +52,8 @@ def test_the_compose_file(site: Site, compose: dict[str, Any]) -> None:
         service = compose["services"][part]
         site.start(part, ["mpcsfaas", *service["command"]], service.get("environment") or {})
         wait_for_health(site, compose, part)
-    check_that_it_works(site)
+    create = ["mpcsfaas", "keys", "create", "--storage", "redis://redis:6379/0"]
+    check_that_it_works(site, site.output("gateway", create, {}).strip())
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -76,7 +81,8 @@ def test_the_units(site: Site, compose: dict[str, Any]) -> None:
         [command] = re.findall(r"^ExecStart=(.*)$", unit.read_text(), re.MULTILINE)
         site.start(part, shlex.split(command), example_of(unit))
     wait_for_health(site, compose, "gateway")
-    check_that_it_works(site)
+    [unit] = DEPLOY.glob("systemd/mpcsfaas-gateway.service")
+    check_that_it_works(site, site.output("gateway", ["mpcsfaas", "keys", "create"], example_of(unit)).strip())
 
 
 def example_of(unit: Path) -> dict[str, str]:

@@ -103,7 +103,6 @@ def test_a_gateway_that_others_could_reach_does_not_start(tmp_path: Path, comman
     refused = CommandLine(tmp_path)(command, "--host", host, "--port", "0", code=2)
     assert host in refused.errors
     assert "--insecure-open-to-network" in refused.errors
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.8.7", "localhost", "::1"])

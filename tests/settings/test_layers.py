@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ByteSize, Field
+from pydantic import ByteSize, Field, SecretStr
 
 from mpcsfaas.errors import SettingsError
 from mpcsfaas.interfaces import PluginOptions
@@ -37,13 +37,19 @@ PORT = st.integers(0, 65535)
 DURATION = st.floats(0.001, 1e6, allow_nan=False)
 SIZE = st.integers(1, 2**40)
 NAMES = st.lists(TEXT, max_size=3).map(tuple)
+PATH = TEXT.map(lambda name: Path("/") / name)
 SETTINGS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], str]]] = {
     "host": (TEXT, str),
     "port": (PORT, str),
     "allowed_hosts": (NAMES, words),
+    "require_keys": (st.booleans(), str),
+    "behind_proxy": (st.booleans(), str),
+    "tls_certificate": (PATH, str),
+    "tls_key": (PATH, str),
     "insecure_open_to_network": (st.booleans(), str),
     "url": (TEXT, str),
-    "state_dir": (TEXT.map(lambda name: Path("/") / name), str),
+    "api_key": (TEXT.map(SecretStr), SecretStr.get_secret_value),
+    "state_dir": (PATH, str),
     "storage": (TEXT, str),
     "plugins": (NAMES, words),
     "max_body": (SIZE, str),
@@ -182,7 +188,7 @@ WRONG: dict[str, tuple[dict[str, dict[str, Any]], str]] = {
     ),
     "unknown key": (
         {"content": {"prot": 1}},
-        "no setting 'prot' in mpcsfaas.toml. Did you mean 'port'? Known: allowed_hosts, deadline",
+        "no setting 'prot' in mpcsfaas.toml. Did you mean 'port'? Known: allowed_hosts, api_key",
     ),
     "unknown table": (
         {"content": {"options": {"locla": {}}}},

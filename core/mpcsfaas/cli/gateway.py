@@ -30,10 +30,11 @@ WhomToTrust = Annotated[
 
 
 class Address(NamedTuple):
-    """Where the gateway is, and whether the user said so."""
+    """Where the gateway is, whether the user said so, and the API key for it."""
 
     url: str
     chosen: bool
+    key: str | None
 
 
 class Health(Struct, frozen=True):
@@ -51,9 +52,9 @@ class Cancelled(Struct, frozen=True):
 @contextmanager
 def gateway(url: str | None, by_value: Sequence[str] = (), trust: Trust = "pickle") -> Iterator[Client]:
     """A client of the gateway at hand, which has answered. Raises `GatewayError` at once if there is none."""
-    address = find_address(url).url
+    address = find_address(url)
     try:
-        client = Client(address, by_value=by_value, trust=trust)
+        client = Client(address.url, by_value=by_value, trust=trust, key=address.key)
     except ValueError as error:
         raise SettingsError(str(error)) from None
     with client:
@@ -66,9 +67,10 @@ def find_address(url: str | None) -> Address:
     from mpcsfaas.settings import Configuration, Flags
 
     settings = Configuration.read(Flags({"url": url} if url else {})).settings
+    key = settings.api_key.get_secret_value() if settings.api_key else None
     if "url" in settings.model_fields_set:
-        return Address(settings.url, chosen=True)
-    return Address(_running(settings.state_dir / "up.json") or settings.url, chosen=False)
+        return Address(settings.url, chosen=True, key=key)
+    return Address(_running(settings.state_dir / "up.json") or settings.url, chosen=False, key=key)
 
 
 def _running(announcement: Path) -> str | None:

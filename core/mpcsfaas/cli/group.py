@@ -1,5 +1,6 @@
 """The root command, whose commands are imported only when they are used."""
 
+import os
 from collections.abc import Sequence
 from copy import copy
 from importlib import import_module
@@ -14,7 +15,7 @@ import mpcsfaas
 from mpcsfaas.cli.configured import bind
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.plugins import Plugins, installed_names
-from mpcsfaas.settings import Configuration
+from mpcsfaas.settings import Configuration, variable_of
 
 COMMANDS = {
     "up": "mpcsfaas.cli.server_commands",
@@ -32,6 +33,7 @@ COMMANDS = {
     "cancel": "mpcsfaas.cli.task_commands",
     "stats": "mpcsfaas.cli.platform_commands",
     "workers": "mpcsfaas.cli.platform_commands",
+    "keys": "mpcsfaas.cli.key_commands",
     "doctor": "mpcsfaas.cli.doctor",
     "bench": "mpcsfaas.cli.bench",
     "demo": "mpcsfaas.cli.demo",
@@ -67,8 +69,14 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
+    key: Annotated[
+        str | None,
+        typer.Option("--key", help="API key to send. MPCSFAAS_API_KEY is better: others see command lines."),
+    ] = None,
 ) -> None:
-    """Nothing: `--version` acts by itself."""
+    """What is said before the command. `--version` acts by itself."""
+    if key is not None:
+        os.environ[variable_of("api_key")] = key
 
 
 def root_command() -> Any:
@@ -106,16 +114,27 @@ def _command(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> An
             return _single(info, arguments)
     for group in app.registered_groups:
         if group.name == name and group.typer_instance:
-            command = get_command(group.typer_instance)
-            command.name = name
-            return command
+            return _group(group.typer_instance, name, arguments)
     return None
 
 
-def _single(info: CommandInfo, arguments: Sequence[str] | None) -> Any:
+def _group(app: typer.Typer, name: str, arguments: Sequence[str] | None) -> Any:
+    bound = copy(app)
+    bound.registered_commands = [_bound(info, arguments) for info in app.registered_commands]
+    command = get_command(bound)
+    command.name = name
+    return command
+
+
+def _bound(info: CommandInfo, arguments: Sequence[str] | None) -> CommandInfo:
+    """The command with the flags that this command line gives it."""
     bound = copy(info)
     bound.name = _name(info)
     bound.callback = bind(info.callback, arguments) if info.callback else None
+    return bound
+
+
+def _single(info: CommandInfo, arguments: Sequence[str] | None) -> Any:
     app = typer.Typer(add_completion=False)
-    app.registered_commands.append(bound)
+    app.registered_commands.append(_bound(info, arguments))
     return get_command(app)

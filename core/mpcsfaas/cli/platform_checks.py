@@ -68,7 +68,7 @@ async def _count_tasks(configuration: Configuration) -> int:
 def check_gateway(address: Address) -> Iterator[Finding]:
     """The gateway answers, is ready, and is of our version and time."""
     try:
-        with Client(address.url, timeout=PATIENCE) as client:
+        with Client(address.url, timeout=PATIENCE, key=address.key) as client:
             yield from _questions(client)
     except ValueError as error:
         yield fail("gateway", str(error), "Correct --url, or MPCSFAAS_URL.")

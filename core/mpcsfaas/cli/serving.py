@@ -19,10 +19,11 @@ from mpcsfaas.cli.trial_workers import TrialWorkers
 from mpcsfaas.dispatcher import Dispatcher, DispatcherSettings
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.gateway.app import create_app
-from mpcsfaas.gateway.auth.exposure import check_exposure
-from mpcsfaas.gateway.server import serve
+from mpcsfaas.gateway.auth.exposure import check_exposure, check_tls
+from mpcsfaas.gateway.server import Tls, serve
 from mpcsfaas.gateway.settings import gateway_settings
 from mpcsfaas.interfaces import DispatchStrategy, Storage
+from mpcsfaas.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class Service:
         """Raises `PluginError` and `SettingsError`; nothing is opened yet."""
         self._settings = setup.settings
         if gateway:
-            check_exposure(setup.settings)
+            check_tls(setup.settings)
         self._storage = setup.plugins.storage(setup.settings.storage)
         self._app = _application(setup, self._storage) if gateway else None
         strategy = setup.plugins.strategy() if dispatcher else None
@@ -53,6 +54,8 @@ class Service:
 
     async def _run_parts(self, ready: Callable[[Announcement], None]) -> None:
         async with _opened(self._storage), asyncio.TaskGroup() as parts:
+            if self._app:
+                check_exposure(self._settings, has_keys=bool(await self._storage.list_keys()))
             self._listen_to_signals()
             if self._dispatcher:
                 parts.create_task(self._dispatch())
@@ -66,7 +69,8 @@ class Service:
                 self._settings.host,
                 self._settings.port,
                 stop=self._gateway_stop,
-                started=lambda port: ready(Announcement(url=_url(self._settings.host, port), pid=os.getpid())),
+                tls=_tls(self._settings),
+                started=lambda port: ready(Announcement(url=_url(self._settings, port), pid=os.getpid())),
             )
 
     async def _dispatch(self) -> None:
@@ -144,6 +148,13 @@ async def _opened(storage: Storage) -> AsyncIterator[None]:
         await storage.close()
 
 
-def _url(host: str, port: int) -> str:
+def _tls(settings: Settings) -> Tls | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    return Tls(settings.tls_certificate, settings.tls_key)
+
+
+def _url(settings: Settings, port: int) -> str:
+    host, scheme = settings.host, "https" if settings.tls_certificate else "http"
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{name}:{port}"
+    return f"{scheme}://{name}:{port}"

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 from mpcsfaas.client.connection import (
     CONNECT_TIMEOUT,
-    HEADERS,
     LOOPBACK,
     checked_url,
+    headers_with,
     response_of,
     target_of,
     unavailable,
@@ -30,8 +30,9 @@ T = TypeVar("T")
 class AsyncConnection:
     """Performs operations on the running event loop."""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, key: str | None = None) -> None:
         self.url = checked_url(url)
+        self._headers = headers_with(key)
         self.timeout = timeout
         self._http: aiohttp.ClientSession | None = None
 
@@ -43,7 +44,7 @@ class AsyncConnection:
 
             self._http = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0),
-                headers=HEADERS,
+                headers=self._headers,
                 auto_decompress=False,
                 trust_env=urlsplit(self.url).hostname not in LOOPBACK,
             )

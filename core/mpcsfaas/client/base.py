@@ -44,8 +44,9 @@ class BaseClient(Generic[C]):
         by_value: Iterable[str] = (),
         by_reference: Iterable[str] = (),
         trust: Trust = "pickle",
+        key: str | None = None,
     ) -> None:
-        """`url` defaults to `MPCSFAAS_URL`, then to port 8000 of this machine.
+        """`url` defaults to `MPCSFAAS_URL`, then to port 8000 of this machine; `key`, to `MPCSFAAS_API_KEY`.
 
         `serializer` writes arguments and results: `cloudpickle`, which is the default, `dill`, `msgpack`, `json` or a
         plugin's. Functions are written by `cloudpickle` if it cannot write them. `timeout` is in seconds.
@@ -53,13 +54,14 @@ class BaseClient(Generic[C]):
         `trust="json"` never unpickles what comes from the platform, which could run code here: arguments and results
         are plain data (`json` by default, or `msgpack`), exceptions come as text, in a `RemoteError`.
 
-        Raises `ValueError` for a URL that is none and for a serializer that is not trusted, and `PluginError` for an
-        unknown serializer.
+        Raises `ValueError` for a URL or an API key that is none and for a serializer that is not trusted, and
+        `PluginError` for an unknown serializer.
         """
         address = os.environ.get("MPCSFAAS_URL") or DEFAULT_URL if url is None else url
         name = _serializer(serializer, trust)
         self._settings = _Settings(address, name, timeout, tuple(by_value), tuple(by_reference), trust)
-        self._connection = self._connection_class(address, timeout)
+        secret = os.environ.get("MPCSFAAS_API_KEY") or None if key is None else key
+        self._connection = self._connection_class(address, timeout, secret)
         payloads = Payloads(name, self._settings.by_value, self._settings.by_reference, data_only=trust == "json")
         self._session = Session(Registry(payloads), timeout)
 
@@ -94,7 +96,7 @@ class BaseClient(Generic[C]):
         return f"{type(self).__name__}({self.url!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A function may use a client: in the worker it connects anew."""
+        """A function may use a client: in the worker it connects anew. The key stays here, for tasks are stored."""
         return rebuild, (type(self), self._settings, dict(self._session.options))
 
 

@@ -29,8 +29,9 @@ HEADERS = {"Accept": MSGPACK, "Content-Type": MSGPACK, "Accept-Encoding": "ident
 class Connection:
     """Performs operations by blocking calls. Thread-safe; a forked process gets sockets of its own."""
 
-    def __init__(self, url: str, timeout: float) -> None:
+    def __init__(self, url: str, timeout: float, key: str | None = None) -> None:
         self.url = checked_url(url)
+        self._headers = headers_with(key)
         self.timeout = timeout
         self._pools: dict[int, urllib3.PoolManager] = {}
 
@@ -75,7 +76,7 @@ class Connection:
                 request.method,
                 self.url + target_of(request),
                 body=request.body,
-                headers=HEADERS,
+                headers=self._headers,
                 timeout=urllib3.Timeout(min(timeout or CONNECT_TIMEOUT, CONNECT_TIMEOUT), timeout + request.wait),
                 retries=False,
                 redirect=False,
@@ -155,6 +156,15 @@ def checked_url(url: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{url!r} is no URL of a gateway. Write http://HOST:PORT, for example http://127.0.0.1:8000.")
     return url.rstrip("/")
+
+
+def headers_with(key: str | None) -> dict[str, str]:
+    """The headers of every request. Raises `ValueError`, without telling it, for what cannot be a key."""
+    if key is None:
+        return HEADERS
+    if not key.isascii() or not key.isprintable() or " " in key or not key:
+        raise ValueError("That is no API key: it has blanks or foreign characters. Copy it as it was shown.")
+    return HEADERS | {"Authorization": f"Bearer {key}"}
 
 
 def target_of(request: Request) -> str:

@@ -25,6 +25,10 @@ class RequestRefused(GatewayError):
     """The gateway understood the request and will not do it; trying again will not help."""
 
 
+class AccessDenied(RequestRefused):
+    """The gateway does not let this client in (401), or not do this (403); the message says why, and what to do."""
+
+
 class NotFound(RequestRefused):
     """The gateway knows no such function or task."""
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from mpcsfaas.client.errors import (
+    AccessDenied,
     GatewayError,
     GatewayUnavailable,
     NotFound,
@@ -23,6 +24,8 @@ BUSY = (429, 503)
 encode = msgspec.msgpack.Encoder().encode
 
 _ERRORS: dict[int, type[GatewayError]] = {
+    401: AccessDenied,
+    403: AccessDenied,
     404: NotFound,
     410: ResultExpired,
     413: PayloadTooLarge,

@@ -9,12 +9,13 @@ from fastapi_offline import FastAPIOffline
 
 from mpcsfaas import __version__
 from mpcsfaas.gateway import openapi, problems
-from mpcsfaas.gateway.auth import Door
+from mpcsfaas.gateway.auth import Door, Keyring
 from mpcsfaas.gateway.context import Gateway
 from mpcsfaas.gateway.guard import Guard, HostNames
 from mpcsfaas.gateway.routes import classic, functions, groups, platform, results, tasks
 from mpcsfaas.gateway.routing import Shortcut
 from mpcsfaas.gateway.settings import GatewaySettings
+from mpcsfaas.gateway.tenants import Gateways
 from mpcsfaas.interfaces import Serializer, Storage
 
 logger = logging.getLogger("mpcsfaas.gateway")
@@ -67,7 +68,10 @@ def create_app(
         # Not include_router, which would look for each request's route twice: a third of the cost of a request.
         app.router.routes.extend(subject.router.routes)
     app.add_middleware(Shortcut, routes=app.router.routes)
-    hosts, door = HostNames(settings.allowed_hosts), Door(settings.open_to_network)
-    app.add_middleware(Guard, hosts=hosts, door=door, max_body=settings.max_body)
+    door = Door(
+        Keyring(storage.list_keys), open_to_network=settings.open_to_network, require_keys=settings.require_keys
+    )
+    hosts = HostNames(settings.allowed_hosts)
+    app.add_middleware(Guard, hosts=hosts, door=door, gateways=Gateways(gateway), max_body=settings.max_body)
     openapi.document(app)
     return app

@@ -1,7 +1,7 @@
 """What the routes of one gateway share."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from mpcsfaas.gateway import problems
 from mpcsfaas.gateway.coalescer import Coalescer
 from mpcsfaas.gateway.completions import Hub
 from mpcsfaas.gateway.settings import GatewaySettings
+from mpcsfaas.gateway.storage_view import Batches, StorageView
 from mpcsfaas.interfaces import Serializer, Storage
 from mpcsfaas.interfaces.storage import Enqueued
 from mpcsfaas.model import Task, TaskResult
@@ -24,12 +25,14 @@ RESULTS_AT_ONCE = 1000
 class Gateway:
     """One gateway's parts."""
 
-    storage: Storage
+    storage: StorageView
     serializers: dict[str, Serializer]
     settings: GatewaySettings
     hub: Hub
-    enqueue: Coalescer[Task, Enqueued]
-    results: Coalescer[str, TaskResult | None]
+    enqueue: Batches[Task, Enqueued]
+    results: Batches[str, TaskResult | None]
+    group_name: Callable[[str], str]
+    """The name in the storage of what clients call a group."""
 
     @classmethod
     def build(cls, storage: Storage, serializers: Sequence[Serializer], settings: GatewaySettings) -> "Gateway":
@@ -41,6 +44,7 @@ class Gateway:
             hub=Hub(storage),
             enqueue=Coalescer(storage.enqueue),
             results=Coalescer(partial(_get_each_once, storage), limit=RESULTS_AT_ONCE),
+            group_name=str,
         )
 
     def serializer(self, name: str) -> Serializer:
@@ -93,5 +97,5 @@ async def _get_each_once(storage: Storage, task_ids: Sequence[str]) -> list[Task
 
 
 def gateway_of(request: Request) -> Gateway:
-    """The gateway that serves a request."""
-    return cast(Gateway, request.app.state.gateway)
+    """The gateway that serves a request, as its sender sees it: without what belongs to other tenants."""
+    return cast(Gateway, request.scope["gateway"])

@@ -12,9 +12,11 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mpcsfaas.errors import StorageUnavailable
 from mpcsfaas.gateway import problems
-from mpcsfaas.gateway.auth import Door
+from mpcsfaas.gateway.auth import ApiKey, Door
 from mpcsfaas.gateway.bodies import MEDIA_TYPES, media_type
+from mpcsfaas.gateway.tenants import Gateways
 
 WRITES = frozenset({"POST", "PUT", "PATCH"})
 ANY_HOST = "*"
@@ -41,10 +43,11 @@ class HostNames:
 class Guard:
     """ASGI middleware: Host, sender, content type and size of requests; unexpected errors."""
 
-    def __init__(self, app: ASGIApp, hosts: HostNames, door: Door, max_body: int) -> None:
+    def __init__(self, app: ASGIApp, hosts: HostNames, door: Door, gateways: Gateways, max_body: int) -> None:
         self._app = app
         self._hosts = hosts
         self._door = door
+        self._gateways = gateways
         self._max_body = max_body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,50 +55,78 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
-
-        async def noting_send(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        answer = _Answer(send, self._door)
         try:
-            await self._app(scope, self._admit(scope, receive), noting_send)
+            self._check_host(scope)
+            answer.key = key = await self._door.admit(scope)
+            scope["gateway"] = self._gateways.of(key.tenant if key else None)
+            await self._app(scope, self._body_of(scope, receive, key), answer.send)
         except ClientDisconnect:
             return
         except Exception as error:
             problem = problems.problem_of(error)
-            if started:
+            if answer.started:
                 raise
             await problem.response()(scope, receive, send)
 
-    def _admit(self, scope: Scope, receive: Receive) -> Receive:
-        headers = Headers(scope=scope)
-        host = headers.get("host", "")
+    def _check_host(self, scope: Scope) -> None:
+        host = Headers(scope=scope).get("host", "")
         if not self._hosts.allow(host, (scope.get("server") or ("",))[0]):
             raise problems.misdirected(host)
-        self._door.admit(scope)
+
+    def _body_of(self, scope: Scope, receive: Receive, key: ApiKey | None) -> Receive:
         if scope["method"] not in WRITES:
             return receive
+        headers = Headers(scope=scope)
         content_type = media_type(headers.get("content-type", ""))
         if content_type not in MEDIA_TYPES:
             raise problems.unsupported_media_type(content_type, MEDIA_TYPES)
         if int(headers.get("content-length", 0)) > self._max_body:
             raise problems.too_large("request body", self._max_body)
-        return self._limited(receive)
+        return self._limited(receive, key)
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _limited(self, receive: Receive, key: ApiKey | None) -> Receive:
         size = 0
 
         async def limited_receive() -> Message:
             nonlocal size
             message = await receive()
-            size += len(message.get("body", b""))
+            length = len(message.get("body", b""))
+            size += length
+            if key:
+                self._door.received(key, length)
             if size > self._max_body:
                 raise problems.too_large("request body", self._max_body)
             return message
 
         return limited_receive
+
+
+class _Answer:
+    """Sends an answer for as long as its key is good."""
+
+    def __init__(self, send: Send, door: Door) -> None:
+        self.started = False
+        self.key: ApiKey | None = None
+        self._send = send
+        self._door = door
+
+    async def send(self, message: Message) -> None:
+        # An answer of one piece that has begun is sent to its end.
+        may_stop = message["type"] == "http.response.start" or message.get("more_body")
+        if self.key and may_stop and not self._door.is_still_good(self.key):
+            await self._look_again(self.key)
+        self.started = True
+        await self._send(message)
+
+    async def _look_again(self, key: ApiKey) -> None:
+        try:
+            await self._door.look_again(key)
+        except (problems.Problem, StorageUnavailable):
+            if not self.started:
+                raise
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+            raise ClientDisconnect from None
 
 
 def _without_port(host: str) -> str:

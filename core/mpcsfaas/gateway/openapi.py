@@ -7,6 +7,7 @@ import msgspec
 from fastapi import FastAPI
 from msgspec import Struct
 
+from mpcsfaas.gateway.auth.scopes import is_public, scope_of
 from mpcsfaas.gateway.bodies import MEDIA_TYPES
 from mpcsfaas.gateway.examples import EXAMPLES
 from mpcsfaas.gateway.problems import PROBLEM_MEDIA_TYPE, ProblemBody
@@ -25,18 +26,25 @@ _REFERENCE = "#/components/schemas/{name}"
 
 ERRORS = {
     400: "A body that is no JSON or msgpack, a payload that its serializer did not write, or an unknown serializer.",
-    401: "Who sent the request is not known.",
+    401: "No API key, one that is not valid, or a sender who is not known; see WWW-Authenticate.",
+    403: "The API key is not good for this.",
     404: "Unknown function or task.",
+    409: "The task id is taken.",
     410: "The result has expired.",
     413: "The body or the payload is over its limit.",
     415: "The content type is neither JSON nor msgpack.",
     421: "The Host header names something that this gateway does not answer for.",
     422: "A missing, mistyped or out-of-range field.",
-    429: "The queue is full; see Retry-After.",
+    429: "The queue is full, or the API key is used faster than it may be; see Retry-After.",
     500: "A defect of the gateway; its log has the cause under the id that the detail names.",
     503: "The storage is unavailable, or the gateway is shutting down; see Retry-After.",
 }
-READ_ERRORS = (401, 421, 422, 500, 503)
+KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key. Without any, the gateway serves the user who runs it, from the same machine.",
+}
+READ_ERRORS = (401, 403, 421, 422, 429, 500, 503)
 WRITE_ERRORS = (400, 413, 415, *READ_ERRORS)
 
 
@@ -59,14 +67,24 @@ def errors(*statuses: int) -> Responses:
 def document(app: FastAPI) -> None:
     """Put the structures that routes refer to into the application's OpenAPI document."""
     generate = app.openapi
-    components = _components()
+    structures = _components()
 
     def openapi() -> dict[str, Any]:
         schema = generate()
-        schema.setdefault("components", {}).setdefault("schemas", {}).update(components)
+        components = schema.setdefault("components", {})
+        components.setdefault("schemas", {}).update(structures)
+        components["securitySchemes"] = {"key": KEY}
+        for path, operations in schema["paths"].items():
+            for method, operation in operations.items():
+                operation["security"] = _security(method.upper(), path)
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend its document
+
+
+def _security(method: str, path: str) -> list[dict[str, list[str]]]:
+    """The scope that is needed; or nothing at all, as long as there are no keys."""
+    return [] if is_public(path) else [{"key": [scope_of(method, path)]}, {}]
 
 
 def _content(schema: Schema, media_types: Sequence[str]) -> dict[str, Any]:

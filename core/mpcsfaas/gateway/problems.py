@@ -20,7 +20,6 @@ logger = logging.getLogger("mpcsfaas.gateway")
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = {"Retry-After": "1"}
-ASK_FOR_KEY = {"WWW-Authenticate": "Bearer"}
 
 _PATH = re.compile(r"^(?P<message>.*?) - at `\$(?P<path>.*)`$", re.DOTALL)
 _PATH_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
@@ -96,17 +95,6 @@ def unknown_serializer(name: str, known: Sequence[str]) -> Problem:
     )
 
 
-def unknown_user(reason: str) -> Problem:
-    """A request without a key that is not known to be by the user who runs the gateway."""
-    return Problem(
-        401,
-        "unknown-user",
-        f"This gateway serves only the user who runs it, from the same machine; as for this request, {reason}."
-        " Send it as that user, or run a gateway of your own with `mpcsfaas up`.",
-        headers=ASK_FOR_KEY,
-    )
-
-
 def unknown_function(function_id: str) -> Problem:
     """The function was never registered, or was deleted."""
     return Problem(404, "unknown-function", f"Function with {function_id} not found")
@@ -131,6 +119,11 @@ def arguments_gone(task_id: str) -> Problem:
         "arguments-gone",
         f"The arguments of task {task_id} are gone; its ttl has passed. Submit a new one.",
     )
+
+
+def task_id_taken(task_id: str) -> Problem:
+    """Somebody else's task has this id."""
+    return Problem(409, "task-id-taken", f"The task id {task_id} is taken. Choose another, or leave it out.")
 
 
 def result_expired(task_id: str) -> Problem:

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
 import uvicorn
 from fastapi import FastAPI
@@ -16,12 +18,20 @@ KEEP_ALIVE = 75
 BACKLOG = 2048
 
 
+class Tls(NamedTuple):
+    """Files with a certificate and its private key."""
+
+    certificate: Path
+    key: Path
+
+
 async def serve(
     app: FastAPI,
     host: str = "127.0.0.1",
     port: int = 8000,
     *,
     stop: asyncio.Event,
+    tls: Tls | None = None,
     started: Callable[[int], None] | None = None,
     grace: float = 5.0,
 ) -> None:
@@ -29,10 +39,11 @@ async def serve(
 
     Port 0 picks a free one; `started` is called with the bound port once connections are accepted. At the stop, streams
     and waits end at once, new connections are refused, and whatever is open `grace` seconds later is cut off. Signals
-    are left to the caller. Raises `SettingsError` when the address cannot be bound.
+    are left to the caller. Raises `SettingsError` when the address cannot be bound, or the certificate not be used.
     """
+    config = _config(app, grace, tls)
     listener = _bind(host, port)
-    server = _Server(_config(app, grace), grace)
+    server = _Server(config, grace)
     serving = asyncio.create_task(server.serve([listener]))
     try:
         await _until_started(server, serving)
@@ -56,9 +67,11 @@ def _bind(host: str, port: int) -> socket.socket:
         raise SettingsError(f"Cannot listen on {host}:{port}: {reason}. Choose another host or port.") from error
 
 
-def _config(app: FastAPI, grace: float) -> uvicorn.Config:
-    return uvicorn.Config(
+def _config(app: FastAPI, grace: float, tls: Tls | None) -> uvicorn.Config:
+    config = uvicorn.Config(
         app,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
         http="httptools",
         ws="none",
         lifespan="on",
@@ -69,6 +82,11 @@ def _config(app: FastAPI, grace: float) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=round(grace) + 1,
     )
+    try:
+        config.load()
+    except OSError as error:  # An `SSLError` is one, too.
+        raise SettingsError(f"The certificate or its key cannot be used: {error}. Both must be PEM files.") from error
+    return config
 
 
 async def _until_started(server: "_Server", serving: asyncio.Task[None]) -> None:

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mpcsfaas.gateway.auth.exposure import is_exposed
 from mpcsfaas.settings import Settings
 
 MEBIBYTE = 1024 * 1024
@@ -23,6 +24,7 @@ class GatewaySettings(BaseModel):
         default=(),
         description="Names, beside localhost and this machine's, by which clients may address the gateway; * for any.",
     )
+    require_keys: bool = Field(default=False, description="Let in nobody without a key, even while there are none.")
     open_to_network: bool = Field(default=False, description="Let in everybody who reaches the gateway, without a key.")
     stream_heartbeat: float = Field(
         default=10.0, gt=0, description="Seconds of silence after which a stream sends a sign of life."
@@ -36,5 +38,6 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         max_payload=settings.max_payload,
         default_deadline=settings.deadline,
         allowed_hosts=(settings.host, *settings.allowed_hosts),
+        require_keys=settings.require_keys or is_exposed(settings),
         open_to_network=settings.insecure_open_to_network,
     )

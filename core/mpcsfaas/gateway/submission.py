@@ -1,6 +1,6 @@
 """From a request to an accepted task."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import UNSET
 
@@ -41,11 +41,10 @@ def check_call(gateway: Gateway, serializer: str, payload: bytes) -> None:
 
 
 async def accept(gateway: Gateway, task: Task) -> AcceptedTask:
-    """Enqueue one task, together with others that arrive just now. Raises a 404 `Problem`, `StorageError`."""
-    (enqueued,) = await gateway.enqueue.submit([task])
-    if enqueued.status is EnqueueStatus.UNKNOWN_FUNCTION:
-        raise problems.unknown_function(task.function_id)
-    (answer,) = await describe(gateway, [enqueued])
+    """Enqueue one task, together with others that arrive just now. Raises a 404 or 409 `Problem`, `StorageError`."""
+    (answer,) = await describe(gateway, [task], await gateway.enqueue.submit([task]))
+    if isinstance(answer, problems.Problem):
+        raise answer
     return answer
 
 
@@ -71,23 +70,26 @@ async def accept_and_wait(gateway: Gateway, task: Task, seconds: float) -> tuple
 
 async def accept_all(gateway: Gateway, tasks: Sequence[Task]) -> list[AcceptedTask | problems.Problem]:
     """Enqueue tasks at once; the answer to each, in order. Raises `StorageError`."""
-    enqueued = await gateway.storage.enqueue(tasks) if tasks else []
-    answers: list[AcceptedTask | problems.Problem] = list(await describe(gateway, enqueued))
-    for index, item in enumerate(enqueued):
-        if item.status is EnqueueStatus.UNKNOWN_FUNCTION:
-            answers[index] = problems.unknown_function(tasks[index].function_id)
-    return answers
+    return await describe(gateway, tasks, await gateway.storage.enqueue(tasks)) if tasks else []
 
 
-async def describe(gateway: Gateway, enqueued: Sequence[Enqueued]) -> list[AcceptedTask]:
-    """What to say about tasks that are in the storage now; only duplicates can be further than QUEUED."""
+async def describe(
+    gateway: Gateway, tasks: Sequence[Task], enqueued: Sequence[Enqueued]
+) -> list[AcceptedTask | problems.Problem]:
+    """What to say about tasks after `enqueue`; only duplicates can be further than QUEUED."""
     duplicates = [item.task_id for item in enqueued if item.status is EnqueueStatus.DUPLICATE]
     records = await gateway.storage.get_tasks(duplicates) if duplicates else []
     states = {record.id: record.state for record in records if record}
-    return [
-        AcceptedTask(item.task_id, states.get(item.task_id, State.QUEUED), item.status is EnqueueStatus.DUPLICATE)
-        for item in enqueued
-    ]
+    return [_described(task, item, states) for task, item in zip(tasks, enqueued, strict=True)]
+
+
+def _described(task: Task, item: Enqueued, states: Mapping[str, State]) -> AcceptedTask | problems.Problem:
+    if item.status is EnqueueStatus.ACCEPTED:
+        return AcceptedTask(item.task_id, State.QUEUED, False)
+    if item.status is EnqueueStatus.UNKNOWN_FUNCTION:
+        return problems.unknown_function(task.function_id)
+    state = states.get(item.task_id)
+    return problems.task_id_taken(item.task_id) if state is None else AcceptedTask(item.task_id, state, True)
 
 
 def _arguments(gateway: Gateway, request: TaskRequest) -> tuple[str, bytes]:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, SecretStr
 
 MEBIBYTE = 2**20
 
@@ -43,10 +43,17 @@ class Settings(BaseModel):
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Name, beside localhost and the host's own, by which the gateway is reached; * for any."
     )
+    require_keys: bool = Field(False, description="Let in nobody without an API key, even while there are none.")
+    behind_proxy: bool = Field(
+        False, description="A proxy that speaks TLS to its clients stands before the gateway; so keys are demanded."
+    )
+    tls_certificate: Folder | None = Field(None, description="File with the gateway's certificate and its chain (PEM).")
+    tls_key: Folder | None = Field(None, description="File with the private key of the certificate (PEM).")
     insecure_open_to_network: bool = Field(
         False, description="Let in everybody who reaches the gateway: each can run any code on every worker."
     )
     url: str = Field("http://127.0.0.1:8000", description="Gateway that client commands talk to.")
+    api_key: SecretStr | None = Field(None, description="API key that client commands send.")
     state_dir: Folder = Field(default_factory=_state_folder, description="Folder for what must outlive a restart.")
     storage: str = Field(default_factory=_default_storage, description="URL of the storage; its scheme is a plugin.")
     plugins: tuple[str, ...] = Field((), description="Plugin to use; repeat it for more than one.")

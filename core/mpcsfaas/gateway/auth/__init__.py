@@ -1,5 +1,7 @@
 """Who may come in, and as whom."""
 
 from mpcsfaas.gateway.auth.door import Door
+from mpcsfaas.gateway.auth.keyring import Keyring
+from mpcsfaas.gateway.auth.keys import ApiKey
 
-__all__ = ["Door"]
+__all__ = ["ApiKey", "Door", "Keyring"]

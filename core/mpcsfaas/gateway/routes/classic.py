@@ -71,7 +71,7 @@ async def register_function(request: Request) -> Response:
     openapi_extra=request_body(ClassicTaskRequest, [JSON]),
     responses={
         200: answer(ClassicTaskAnswer, "Accepted.", [JSON]),
-        **errors(404, 429, *WRITE_ERRORS),
+        **errors(404, *WRITE_ERRORS),
     },
 )
 async def execute_function(request: Request) -> Response:

@@ -54,7 +54,9 @@ async def stream_group(request: Request, group: Group, after: After = 0, last_ev
 async def _stream(gateway: Gateway, group: str, after: int, form: StreamFormat) -> AsyncIterator[bytes]:
     size = SliceSize()
     try:
-        async with aclosing(gateway.hub.feed(group, after, gateway.settings.stream_heartbeat)) as feed:
+        async with aclosing(
+            gateway.hub.feed(gateway.group_name(group), after, gateway.settings.stream_heartbeat)
+        ) as feed:
             async for completions in feed:
                 if not completions:
                     yield form.sign_of_life

@@ -49,7 +49,7 @@ router = subject_router("tasks")
     responses={
         202: answer(AcceptedTask, "Accepted; see Location."),
         200: answer(ResultAnswer, "With `wait`: the task has ended."),
-        **errors(404, 410, 429, *WRITE_ERRORS),
+        **errors(404, 409, 410, *WRITE_ERRORS),
     },
 )
 async def submit_task(request: Request) -> Response:
@@ -72,7 +72,7 @@ async def submit_task(request: Request) -> Response:
     openapi_extra=request_body(TaskBatch),
     responses={
         200: answer(BatchAnswer, "One result per item, in order."),
-        **errors(429, *WRITE_ERRORS),
+        **errors(*WRITE_ERRORS),
     },
 )
 async def submit_batch(request: Request) -> Response:

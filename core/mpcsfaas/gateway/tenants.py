@@ -1,0 +1,278 @@
+"""One storage, many tenants: each has a view of it, in which nothing of the others exists.
+
+A function is its tenant's, and a task is its function's. In the storage, a function of a tenant other than `default`
+has an id of its own, made of the tenant and of the id that the tenant knows; so the same content is another function
+for another tenant, and a foreign id leads nowhere. Ids of that kind have a version that no other function's id has.
+Names of groups are kept with the tenant in front.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from msgspec import structs
+
+from mpcsfaas.gateway.context import Gateway
+from mpcsfaas.gateway.storage_view import StorageView
+from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus, Page, Statistics, TaskFilter
+from mpcsfaas.model import (
+    DEFAULT_TENANT,
+    DispatcherInfo,
+    Function,
+    State,
+    Task,
+    TaskLogs,
+    TaskRecord,
+    TaskResult,
+)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+GROUP_MARK = "tenant:"
+TENANTS_VERSION = 5
+"""The version of the ids that are made here."""
+NOWHERE = "nowhere"
+"""In place of the id of another tenant's function: there is no such function."""
+PAGES_AT_ONCE = 100
+"""Pages that one request looks through for something of its tenant's."""
+REMEMBERED = 100_000
+
+Send = Callable[[Sequence[T]], Awaitable[Sequence[R]]]
+
+
+class Gateways:
+    """The gateway as each tenant sees it."""
+
+    def __init__(self, whole: Gateway) -> None:
+        """`whole` sees everything; it is for the user who runs the gateway, where there are no keys."""
+        self._whole = whole
+        self._views: dict[str, Gateway] = {}
+        self._owners = Owners(whole.storage)
+
+    def of(self, tenant: str | None) -> Gateway:
+        """A tenant's; the whole for None."""
+        if tenant is None:
+            return self._whole
+        view = self._views.get(tenant)
+        if view is None:
+            view = self._views[tenant] = _view_of(self._whole, tenant, self._owners)
+        return view
+
+
+@dataclass(frozen=True, slots=True)
+class _Through(Generic[T, R]):
+    submit: Send[T, R]
+
+
+def _view_of(whole: Gateway, tenant: str, owners: "Owners") -> Gateway:
+    storage = TenantStorage(whole.storage, tenant, owners)
+    return replace(
+        whole,
+        storage=storage,
+        enqueue=_Through(partial(storage.enqueue_by, whole.enqueue.submit)),
+        results=_Through(partial(storage.results_by, whole.results.submit)),
+        group_name=storage.group,
+    )
+
+
+class Owners:
+    """Whose functions and tasks are, as far as it has been asked; it never changes."""
+
+    def __init__(self, storage: StorageView) -> None:
+        self._storage = storage
+        self._functions: dict[str, tuple[str, str]] = {}
+        self._tasks: dict[str, str] = {}
+
+    async def function(self, function_id: str) -> tuple[str, str]:
+        """The tenant of a function, by its id in the storage, and the id that the tenant knows."""
+        if not _is_made_here(function_id):
+            return DEFAULT_TENANT, function_id
+        known = self._functions.get(function_id)
+        if known is None:
+            found = await self._storage.get_function(function_id, include_deleted=True)
+            if found is None:
+                return "", ""
+            known = found.tenant, found.public_id
+            _remember(self._functions, [(function_id, known)])
+        return known
+
+    async def tasks(self, task_ids: Sequence[str]) -> list[str]:
+        """The tenant of each task; empty if there is none."""
+        unknown = [task_id for task_id in task_ids if task_id not in self._tasks]
+        for record in await self._storage.get_tasks(unknown) if unknown else []:
+            if record is not None:
+                tenant, _ = await self.function(record.function_id)
+                self.learn([record.id], tenant)
+        return [self._tasks.get(task_id, "") for task_id in task_ids]
+
+    def learn(self, task_ids: Iterable[str], tenant: str) -> None:
+        """Remember whose tasks are."""
+        _remember(self._tasks, ((task_id, tenant) for task_id in task_ids))
+
+
+def _remember(known: dict[str, T], news: Iterable[tuple[str, T]]) -> None:
+    known.update(news)
+    while len(known) > REMEMBERED:
+        del known[next(iter(known))]
+
+
+class TenantStorage:
+    """What one tenant sees of a storage. Everything else is unknown to it."""
+
+    def __init__(self, storage: StorageView, tenant: str, owners: Owners) -> None:
+        self._storage = storage
+        self._tenant = tenant
+        self._owners = owners
+        self._mark = f"{GROUP_MARK}{tenant}/"
+        self.clock = storage.clock
+
+    # Names
+
+    def group(self, name: str) -> str:
+        """The name of a group in the storage."""
+        if self._tenant == DEFAULT_TENANT and not name.startswith(GROUP_MARK):
+            return name
+        return self._mark + name
+
+    def _function(self, public_id: str) -> str:
+        """The id of a function in the storage."""
+        if self._tenant != DEFAULT_TENANT:
+            return tenants_function_id(self._tenant, public_id)
+        return NOWHERE if _is_made_here(public_id) else public_id
+
+    # Functions
+
+    async def put_function(self, function: Function) -> bool:
+        """See `Storage`."""
+        kept = structs.replace(function, id=self._function(function.id), tenant=self._tenant, public_id=function.id)
+        return await self._storage.put_function(kept)
+
+    async def get_function(self, function_id: str, include_deleted: bool = False) -> Function | None:
+        """See `Storage`."""
+        function = await self._storage.get_function(self._function(function_id), include_deleted)
+        return function and self._shown_function(function)
+
+    async def list_functions(self, cursor: str | None = None, limit: int = 100) -> Page[Function]:
+        """See `Storage`."""
+        for _ in range(PAGES_AT_ONCE):
+            page = await self._storage.list_functions(cursor, limit)
+            mine = [self._shown_function(function) for function in page.items if function.tenant == self._tenant]
+            cursor = page.cursor
+            if mine or cursor is None:
+                break
+        return Page(mine, cursor)
+
+    async def delete_function(self, function_id: str) -> bool:
+        """See `Storage`."""
+        return await self._storage.delete_function(self._function(function_id))
+
+    def _shown_function(self, function: Function) -> Function:
+        return structs.replace(function, id=function.public_id) if function.public_id else function
+
+    # Tasks
+
+    async def enqueue(self, tasks: Sequence[Task]) -> list[Enqueued]:
+        """See `Storage`."""
+        return list(await self.enqueue_by(self._storage.enqueue, tasks))
+
+    async def enqueue_by(self, send: Send[Task, Enqueued], tasks: Sequence[Task]) -> Sequence[Enqueued]:
+        """As `enqueue`, by this way to the storage."""
+        answers = await send([self._kept_task(task) for task in tasks])
+        self._owners.learn(
+            (answer.task_id for answer in answers if answer.status is EnqueueStatus.ACCEPTED), self._tenant
+        )
+        return answers
+
+    def _kept_task(self, task: Task) -> Task:
+        function_id, group = self._function(task.function_id), task.options.group
+        kept = group and self.group(group)
+        if kept != group:
+            return structs.replace(task, function_id=function_id, options=structs.replace(task.options, group=kept))
+        return task if function_id == task.function_id else structs.replace(task, function_id=function_id)
+
+    async def cancel(self, task_ids: Sequence[str]) -> list[State | None]:
+        """See `Storage`."""
+        return await self._of_mine(self._storage.cancel, task_ids)
+
+    async def get_results(self, task_ids: Sequence[str]) -> list[TaskResult | None]:
+        """See `Storage`."""
+        return list(await self.results_by(self._storage.get_results, task_ids))
+
+    async def results_by(
+        self, send: Send[str, TaskResult | None], task_ids: Sequence[str]
+    ) -> Sequence[TaskResult | None]:
+        """As `get_results`, by this way to the storage."""
+        return await self._of_mine(send, task_ids)
+
+    async def get_payloads(self, task_ids: Sequence[str]) -> list[bytes | None]:
+        """See `Storage`."""
+        return await self._of_mine(self._storage.get_payloads, task_ids)
+
+    async def get_logs(self, task_id: str) -> TaskLogs | None:
+        """See `Storage`."""
+        (owner,) = await self._owners.tasks([task_id])
+        return await self._storage.get_logs(task_id) if owner == self._tenant else None
+
+    async def get_tasks(self, task_ids: Sequence[str]) -> list[TaskRecord | None]:
+        """See `Storage`."""
+        return [record and await self._shown_task(record) for record in await self._storage.get_tasks(task_ids)]
+
+    async def list_tasks(self, criteria: TaskFilter, cursor: str | None = None, limit: int = 100) -> Page[TaskRecord]:
+        """See `Storage`. A page may be short, or empty, and yet have a cursor."""
+        kept = TaskFilter(
+            criteria.state,
+            criteria.function_id and self._function(criteria.function_id),
+            criteria.group and self.group(criteria.group),
+        )
+        for _ in range(PAGES_AT_ONCE):
+            page = await self._storage.list_tasks(kept, cursor, limit)
+            mine = [shown for record in page.items if (shown := await self._shown_task(record))]
+            cursor = page.cursor
+            if mine or cursor is None:
+                break
+        return Page(mine, cursor)
+
+    async def _of_mine(
+        self, send: Callable[[Sequence[str]], Awaitable[Sequence[R | None]]], task_ids: Sequence[str]
+    ) -> list[R | None]:
+        """Ask for the tenant's own tasks only; None for the others."""
+        owners = await self._owners.tasks(task_ids)
+        mine = [task_id for task_id, owner in zip(task_ids, owners, strict=True) if owner == self._tenant]
+        answers = iter(await send(mine) if mine else [])
+        return [next(answers) if owner == self._tenant else None for owner in owners]
+
+    async def _shown_task(self, record: TaskRecord) -> TaskRecord | None:
+        """A task as its tenant knows it; None if it is another's."""
+        tenant, function_id = await self._owners.function(record.function_id)
+        if tenant != self._tenant:
+            return None
+        group = record.options.group
+        if group is None or not group.startswith(self._mark):
+            return record if function_id == record.function_id else structs.replace(record, function_id=function_id)
+        options = structs.replace(record.options, group=group.removeprefix(self._mark))
+        return structs.replace(record, function_id=function_id, options=options)
+
+    # The platform, which the scope `admin` is needed for
+
+    async def statistics(self) -> Statistics:
+        """See `Storage`: of all tenants."""
+        return await self._storage.statistics()
+
+    async def dispatchers(self) -> list[DispatcherInfo]:
+        """See `Storage`."""
+        return await self._storage.dispatchers()
+
+
+def _is_made_here(function_id: str) -> bool:
+    return function_id[14:15] == str(TENANTS_VERSION)
+
+
+@lru_cache(maxsize=10_000)
+def tenants_function_id(tenant: str, public_id: str) -> str:
+    """The id under which a function of a tenant other than `default` is kept."""
+    digest = hashlib.sha256(f"{tenant}\0{public_id}".encode()).digest()
+    return str(UUID(bytes=digest[:16], version=TENANTS_VERSION))
