@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpcsfaas import wire
@@ -65,6 +65,7 @@ def near_frames(draw: st.DrawFn) -> bytes:
     return msgspec.msgpack.encode((version, message))
 
 
+@settings(deadline=None)
 @given(near_frames())
 def test_frames(frame: bytes) -> None:
     for decode in (wire.decode_from_worker, wire.decode_from_dispatcher):
@@ -84,6 +85,7 @@ def damaged_payloads(draw: st.DrawFn) -> tuple[Serializer, bytes]:
     return mine, bytes(data[:cut] + data[draw(st.integers(0, len(data))) :])
 
 
+@settings(deadline=None)
 @given(damaged_payloads() | st.tuples(st.sampled_from(SERIALIZERS), st.binary(max_size=60)))
 def test_payloads(payload: tuple[Serializer, bytes]) -> None:
     serializer, data = payload
@@ -122,6 +124,7 @@ variables = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(documents, variables)
 def test_settings(content: dict[str, Any], environment: dict[str, str]) -> None:
     with suppress(SettingsError):
@@ -137,6 +140,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("settings") / "mpcsfaas.toml"
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=60) | st.text("[]=\".\n'#{}a1", max_size=40).map(str.encode))
 def test_settings_files(path: Path, content: bytes) -> None:
     path.write_bytes(content)
