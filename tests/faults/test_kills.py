@@ -2,44 +2,17 @@
 
 import os
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from mpcsfaas.model import FailureKind, TaskRecord
 from mpcsfaas.testing.cluster import Cluster
-from mpcsfaas.testing.experiment import HELD, QUICK, Experiment
+from mpcsfaas.testing.experiment import HELD, QUICK, Experiment, load
 from mpcsfaas.testing.platform import wait_until, wait_until_gone
 
 
 def endings(record: TaskRecord) -> list[FailureKind | None]:
     return [attempt.failure.kind if attempt.failure else None for attempt in record.history]
-
-
-@contextmanager
-def load(experiment: Experiment) -> Iterator[None]:
-    """A client that submits one task after the other, and has some more accepted after the block is left."""
-    ended = threading.Event()
-    count = 0
-
-    def submit() -> None:
-        nonlocal count
-        remaining = 20
-        while remaining:
-            experiment.submit(f"load{count}")
-            count += 1
-            remaining -= ended.is_set()
-
-    thread = threading.Thread(target=submit)
-    thread.start()
-    try:
-        wait_until(lambda: count > 20, what="the load having begun")
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def test_a_child(cluster: Cluster, experiment: Experiment) -> None:

@@ -14,13 +14,13 @@ from mpcsfaas.testing.storage_cases.world import make_function
 from mpcsfaas_storage_redis import RedisOptions, RedisStorage
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A server that keeps nothing."""
     with RedisServer(tmp_path_factory.mktemp("redis")) as server:
-        os.environ["MPCSFAAS_TEST_REDIS"] = server.url
+        os.environ["TEST_REDIS_URL"] = server.url
         yield server
-        del os.environ["MPCSFAAS_TEST_REDIS"]
+        del os.environ["TEST_REDIS_URL"]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from mpcsfaas_storage_redis import RedisOptions, RedisStorage
 class TestRedisStorage(SharedStorageContract):
     def make(self, folder: Path, clock: Callable[[], float], max_unfinished: int) -> RedisStorage:
         options = RedisOptions(max_unfinished=max_unfinished, prefix=hashlib.sha256(bytes(folder)).hexdigest())
-        return RedisStorage(os.environ["MPCSFAAS_TEST_REDIS"], options, server_clock=clock)
+        return RedisStorage(os.environ["TEST_REDIS_URL"], options, server_clock=clock)
 
     @case
     async def test_nobody_is_told_of_a_cancelled_task_that_has_expired(self, world: World) -> None:
@@ -32,7 +32,7 @@ class TestRedisStorage(SharedStorageContract):
 class RedisMachine(StorageMachine):
     def make(self, clock: Callable[[], float]) -> RedisStorage:
         options = RedisOptions(prefix=uuid.uuid4().hex)
-        return RedisStorage(os.environ["MPCSFAAS_TEST_REDIS"], options, server_clock=clock)
+        return RedisStorage(os.environ["TEST_REDIS_URL"], options, server_clock=clock)
 
     def make_oracle(self, clock: Callable[[], float]) -> MemoryStorage:
         return MemoryStorage("memory://", StorageOptions(), clock)

@@ -37,15 +37,18 @@ class Deployment:
         listen = [] if self.mode == "local" else ["-p", port]
         return self.part("dispatcher", "-m", self.mode, *listen, "--storage", self.storage, *arguments)
 
-    def worker(self, slots: int, *arguments: str, workers_url: str = "") -> PlatformProcess:
+    def worker(
+        self, slots: int, *arguments: str, workers_url: str = "", environment: dict[str, str] | None = None
+    ) -> PlatformProcess:
         """A worker that connects to a dispatcher."""
-        return self.part(f"{self.mode}-worker", str(slots), workers_url or self.workers_url, *arguments)
+        address = workers_url or self.workers_url
+        return self.part(f"{self.mode}-worker", str(slots), address, *arguments, environment=environment)
 
-    def part(self, command: str, *arguments: str) -> PlatformProcess:
+    def part(self, command: str, *arguments: str, environment: dict[str, str] | None = None) -> PlatformProcess:
         """Any command, in a folder of its own."""
         folder = self.folder / f"{command}-{len(self._parts)}"
         folder.mkdir()
-        self._parts.append(PlatformProcess(folder, *arguments, command=command))
+        self._parts.append(PlatformProcess(folder, *arguments, command=command, environment=environment))
         return self._parts[-1]
 
     def start(self) -> Self:

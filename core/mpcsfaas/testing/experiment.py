@@ -1,7 +1,10 @@
 """Tasks that are watched from outside while the platform is mistreated, and the judgement of what became of them."""
 
+import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,22 +66,48 @@ class Experiment:
         Raises `AssertionError` with the violations, and `TimeoutError` for a task that does not end.
         """
         self.ledger.release()
-        for name in self.accepted:
-            self._wait_for(name, timeout)
-        outcomes = [Outcome(record, self._value(record)) for record in self.client.tasks(group=self.group)]
+        wait_until(self._all_ended, timeout, f"the end of all of {len(self.accepted)} tasks")
+        outcomes = [Outcome(record, self._value(record)) for record in self._records()]
         found = violations(self.accepted, outcomes, self.ledger, untouched)
         assert not found, "\n".join(found)
         records = {outcome.record.id: outcome.record for outcome in outcomes}
         return [records[task_id] for task_id in self.accepted.values()]
 
-    def _wait_for(self, name: str, timeout: float) -> None:
-        wait_until(lambda: self.record(name).state.is_terminal, timeout, f"the end of {name}")
+    def _records(self) -> list[TaskRecord]:
+        return list(self.client.tasks(group=self.group))
+
+    def _all_ended(self) -> bool:
+        return all(self.record(name).state.is_terminal for name in reversed(self.accepted))
 
     def _value(self, record: TaskRecord) -> Entry | None:
         try:
             return Entry(*self.client.result(record.id, timeout=30))
         except TaskFailed:
             return None
+
+
+@contextmanager
+def load(experiment: Experiment) -> Iterator[None]:
+    """A client that submits one task after the other, and has some more accepted after the block is left."""
+    ended = threading.Event()
+    count = 0
+
+    def submit() -> None:
+        nonlocal count
+        remaining = 20
+        while remaining:
+            experiment.submit(f"load{count}")
+            count += 1
+            remaining -= ended.is_set()
+
+    thread = threading.Thread(target=submit)
+    thread.start()
+    try:
+        wait_until(lambda: count > 20, what="the load having begun")
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def violations(
@@ -90,24 +119,25 @@ def violations(
     than the platform says that it was handed out again; an `untouched` one ran once and was never lost. No other task
     has a record, or ran.
     """
-    names = {task_id: name for name, task_id in accepted.items()}
-    found = [f"{outcome.record.id} was never submitted" for outcome in outcomes if outcome.record.id not in names]
-    found += [f"{name} ran, but was never submitted" for name in set(ledger.names()) - accepted.keys()]
-    for task_id, name in names.items():
-        own = [outcome for outcome in outcomes if outcome.record.id == task_id]
-        if len(own) == 1:
-            found += _violations_of(name, own[0], ledger)
-            found += _touched(name, own[0].record, ledger) if name in untouched else []
-        else:
-            found.append(f"{name} has {len(own)} records")
+    runs, ends = Counter(ledger.names()), set(ledger.ends())
+    records = Counter(outcome.record.id for outcome in outcomes)
+    found = [f"{task_id} was never submitted" for task_id in records if task_id not in set(accepted.values())]
+    found += [f"{name} ran, but was never submitted" for name in runs.keys() - accepted.keys()]
+    found += [f"{name} has {records[own]} records" for name, own in accepted.items() if records[own] != 1]
+    names = {task_id: name for name, task_id in accepted.items() if records[task_id] == 1}
+    for outcome in outcomes:
+        name = names.get(outcome.record.id)
+        if name:
+            found += _violations_of(name, outcome, runs[name], ends)
+            found += _touched(name, outcome.record, runs[name]) if name in untouched else []
     return found
 
 
-def _violations_of(name: str, outcome: Outcome, ledger: Ledger) -> Iterator[str]:
-    record, runs = outcome.record, len(ledger.pids(name))
+def _violations_of(name: str, outcome: Outcome, runs: int, ends: Collection[Entry]) -> Iterator[str]:
+    record = outcome.record
     if record.state is not State.COMPLETED:
         yield f"{name} is {record.state}: {record.failure}"
-    elif outcome.value not in ledger.ends() or outcome.value.name != name:
+    elif outcome.value is None or outcome.value not in ends or outcome.value.name != name:
         yield f"{name} has the value {outcome.value}, which no run of it returned"
     if not runs:
         yield f"{name} never ran"
@@ -116,8 +146,7 @@ def _violations_of(name: str, outcome: Outcome, ledger: Ledger) -> Iterator[str]
     yield from _contradictions(name, record)
 
 
-def _touched(name: str, record: TaskRecord, ledger: Ledger) -> list[str]:
-    runs = len(ledger.pids(name))
+def _touched(name: str, record: TaskRecord, runs: int) -> list[str]:
     if (runs, record.losses) == (1, 0):
         return []
     return [f"{name} was not touched, but ran {runs} times and was lost {record.losses} times"]

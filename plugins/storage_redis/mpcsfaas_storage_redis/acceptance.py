@@ -32,9 +32,10 @@ async def _enqueue(client: Client, tasks: Sequence[Task], limit: int, following:
     kinds: dict[tuple[str, TaskOptions], tuple[int, Kind]] = {}
     words: list[Word] = []
     for task in tasks:
-        number, its_kind = kinds.setdefault(
-            (task.function_id, task.options), (len(kinds) + 1, kind(task.function_id, task.options))
-        )
+        of_task = task.function_id, task.options
+        if of_task not in kinds:
+            kinds[of_task] = len(kinds) + 1, kind(*of_task)
+        number, its_kind = kinds[of_task]
         words += (task.id, number, pack_task(task, its_kind), task.payload)
     told = [word for _, its_kind in kinds.values() for word in its_kind]
     reply = await client.change("enqueue", limit, following, len(kinds), *told, *words)

@@ -4,6 +4,7 @@ A task is one string, its record, beside those of its payload, value, failure, h
 move. The record is numbers, strings, the id, and the head. `lua/parts/records.lua` knows the places in it too.
 """
 
+from functools import lru_cache
 from math import inf
 from struct import Struct
 from typing import NamedTuple
@@ -83,7 +84,7 @@ class Head(msgspec.Struct, array_like=True, omit_defaults=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_head = msgspec.msgpack.Decoder(Head).decode
+_decode_head = lru_cache(1024)(msgspec.msgpack.Decoder(Head).decode)  # Most tasks of a batch have the same.
 _decode_failure = msgspec.msgpack.Decoder(Failure).decode
 _decode_logs = msgspec.msgpack.Decoder(tuple[str, str]).decode
 _decode_history = msgspec.json.Decoder(tuple[AttemptRecord, ...]).decode
