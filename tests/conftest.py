@@ -2,7 +2,7 @@
 
 import signal
 from argparse import ArgumentTypeError
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -21,6 +21,15 @@ def _some_of(choices: tuple[str, ...]) -> Callable[[str], list[str]]:
         return chosen
 
     return parse
+
+
+@pytest.fixture(autouse=True, scope="session")
+def state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes what the user who runs it keeps: keys, the default storage."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MPCSFAAS_STATE_DIR", raising=False)
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 def pytest_configure(config: pytest.Config) -> None:

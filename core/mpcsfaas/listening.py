@@ -11,19 +11,17 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import ClassVar, Generic, Protocol, TypeAlias, TypeVar
 
-import zmq
-
 from mpcsfaas import wire
+from mpcsfaas.complaints import Complaints
+from mpcsfaas.curve import owner_of
 from mpcsfaas.errors import InvalidFrame
 from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, StrategyContext
 from mpcsfaas.model import AttemptKey, WorkerInfo
 from mpcsfaas.scheduling import Adopt, GiveBack, Grow, Lose, Policy, Report, Scheduler, Session
-from mpcsfaas.sockets import Channel, ListeningOptions
+from mpcsfaas.sockets import Doorway, ListeningOptions
 
 log = logging.getLogger(__name__)
 
-COMPLAINT_SECONDS = 10.0
-"""Least pause between log lines about bad frames."""
 TICK_SECONDS = 0.5
 
 Word = TypeVar("Word")
@@ -69,12 +67,13 @@ class ListeningStrategy(DispatchStrategy, Generic[Word]):
     def __init__(self, options: ListeningOptions) -> None:
         super().__init__(options)
         self._url = options.listening_url
-        self._channel: Channel | None = None
+        self._keyring = options.keyring(self._url)
+        self._channel: Doorway | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._adoptions: set[asyncio.Task[None]] = set()
         self.malformed = 0
         """Frames that were no messages, and were dropped."""
-        self._complained_at = -COMPLAINT_SECONDS
+        self._complaints = Complaints(log)
 
     # What a strategy adds
 
@@ -83,12 +82,20 @@ class ListeningStrategy(DispatchStrategy, Generic[Word]):
         """The machine, made of a new scheduler."""
 
     @abstractmethod
-    def heard(self, message: list[bytes]) -> None:
-        """A message came in: where it is from, and frames."""
+    def envelope(self, message: list[bytes]) -> list[bytes]:
+        """The parts of a message that say where it is from, and with which an answer begins."""
+
+    @abstractmethod
+    def heard(self, message: list[bytes], owner: str) -> None:
+        """A message came in. The ids of all workers that it may speak for begin with `owner`."""
 
     @abstractmethod
     def say(self, word: Word) -> None:
         """Have something said."""
+
+    @abstractmethod
+    def evict(self, worker_ids: Collection[str]) -> None:
+        """Have the machine lose these workers: they are no longer admitted."""
 
     @abstractmethod
     async def say_farewell(self) -> None:
@@ -105,7 +112,7 @@ class ListeningStrategy(DispatchStrategy, Generic[Word]):
         scheduler = Scheduler(context.dispatcher_id, detector, time.time_ns() // 1000, self.policy)
         self._machine = self.make_machine(scheduler)
         self._pause = min(self.tick_seconds, detector.interval / 2)
-        self._channel = Channel(zmq.ROUTER, self.heard, lambda: None)
+        self._channel = Doorway(self._heard, self._keyring)
         try:
             self._address = self._channel.bind(self._url)
         except BaseException:
@@ -153,24 +160,48 @@ class ListeningStrategy(DispatchStrategy, Generic[Word]):
 
     # What happens
 
-    def understood(self, frames: Iterable[bytes]) -> Iterator[wire.FromWorker]:
-        """The messages in these frames."""
+    def _heard(self, message: list[bytes], key: str) -> None:
+        owner = self._owner(key)
+        if owner is None:  # It was connected when its key was revoked.
+            self.send(self.envelope(message), [wire.encode(wire.Refused("Its key is no longer admitted."))])
+        else:
+            self.heard(message, owner)
+
+    def _owner(self, key: str) -> str | None:
+        """What ids of workers with this key begin with; None if it is not admitted."""
+        if self._keyring is None:
+            return ""
+        name = self._keyring.allow_list.name_of(key)
+        return None if name is None else owner_of(name)
+
+    def understood(self, frames: Iterable[bytes], owner: str) -> Iterator[wire.FromWorker]:
+        """The messages in these frames that a worker of this owner may say."""
         for frame in frames:
             try:
-                yield wire.decode_from_worker(frame)
+                yield _by_owner(wire.decode_from_worker(frame), owner)
             except InvalidFrame as error:
                 self.complain(error, 1)
 
     def complain(self, error: InvalidFrame, frames: int) -> None:
         """Count frames that are dropped, and log it now and then."""
         self.malformed += frames
-        if time.monotonic() >= self._complained_at + COMPLAINT_SECONDS:
-            self._complained_at = time.monotonic()
-            log.warning("Frames dropped so far: %d. The latest: %s", self.malformed, error)
+        self._complaints.warn("Frames dropped so far: %d. The latest: %s", self.malformed, error)
 
     def _tick(self) -> None:
+        self._evict_revoked()
         self.act(self._machine.tick(time.monotonic()))
         self._timer = self.loop.call_later(self._pause, self._tick)
+
+    def _evict_revoked(self) -> None:
+        if self._keyring is None:
+            return
+        self._keyring.allow_list.look()
+        owners = tuple(map(owner_of, self._keyring.allow_list.take_removed()))
+        ids = [session.hello.worker_id for session in self._machine.sessions()]
+        revoked = [worker_id for worker_id in ids if worker_id.startswith(owners)] if owners else []
+        if revoked:
+            log.warning("Evicting %s: its key is no longer admitted.", ", ".join(revoked))
+            self.evict(revoked)
 
     # What is done
 
@@ -204,3 +235,15 @@ class ListeningStrategy(DispatchStrategy, Generic[Word]):
     async def _adopt(self, worker_id: str, keys: Sequence[AttemptKey]) -> None:
         ours = await self._context.adopt(keys)
         self.act(self._machine.adopted(worker_id, ours, time.monotonic()))
+
+
+def _by_owner(message: wire.FromWorker, owner: str) -> wire.FromWorker:
+    """The message. Raises `InvalidFrame` if it speaks for a worker that is not the owner's."""
+    speaker = message.worker_id
+    if not owner:
+        return message
+    if not speaker.startswith(owner):
+        raise InvalidFrame(f"A worker with the key {owner[:-1]!r} spoke as {speaker!r}.")
+    if isinstance(message, wire.Results) and any(result.worker != speaker for result in message.results):
+        raise InvalidFrame(f"Worker {speaker!r} handed in results of another.")
+    return message

@@ -1,15 +1,17 @@
 """The one place where sockets are made, and how messages move through them in an event loop."""
 
 import asyncio
+import os
 import resource
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import zmq
 from pydantic import Field
 
+from mpcsfaas.curve import CurveOptions, Doorkeeper, HandshakeWatch, Keyring, WorkerKey
 from mpcsfaas.errors import MpcsfaasError, SettingsError
-from mpcsfaas.interfaces import LinkedOptions
 from mpcsfaas.wire import MAX_FRAME
 
 MESSAGES_AT_ONCE = 256
@@ -26,9 +28,10 @@ HEARTBEAT_MILLISECONDS = 2000
 HEARTBEAT_TIMEOUT_MILLISECONDS = 10_000
 RECONNECT_MILLISECONDS = 50
 RECONNECT_MAX_MILLISECONDS = 2000
+ZAP_DOMAIN = b"mpcsfaas"
 
 
-class ListeningOptions(LinkedOptions):
+class ListeningOptions(CurveOptions):
     """Where a dispatcher listens for its workers."""
 
     host: str = Field(default="127.0.0.1", description="Address that the dispatcher listens on for workers.")
@@ -58,6 +61,8 @@ def check_url(url: str) -> str:
     scheme, _, rest = url.partition("://")
     if not rest or scheme not in ("tcp", "ipc") or (scheme == "tcp" and not _has_host_and_port(rest)):
         raise SettingsError(f"{url!r} is no address of a dispatcher. Write tcp://HOST:PORT or ipc://PATH.")
+    if scheme == "ipc" and rest[0] in "@*":
+        raise SettingsError(f"{url!r} names no file, whose mode would keep others out. Write ipc://PATH.")
     return url
 
 
@@ -93,12 +98,42 @@ def allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def present(socket: "zmq.Socket[bytes]", key: WorkerKey) -> None:
+    """Have a socket that is not connected yet show this key, and speak with none but the dispatcher that it is for."""
+    socket.curve_publickey = key.public_key.encode()
+    socket.curve_secretkey = key.secret_key.encode()
+    socket.curve_serverkey = key.dispatcher_key.encode()
+
+
+@contextmanager
+def _private_file(url: str) -> Iterator[None]:
+    """The socket file that is made meanwhile is for its owner alone, and so is its folder if there is none yet."""
+    if not url.startswith("ipc://"):
+        yield
+        return
+    Path(url.removeprefix("ipc://")).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    before = os.umask(0o177)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 class Channel:
     """A socket in an event loop: calls `heard` with each message, and `ready` after whatever happened to it."""
 
-    def __init__(self, kind: int, heard: Callable[[list[bytes]], None], ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        kind: int,
+        heard: Callable[[list[bytes]], None],
+        ready: Callable[[], None],
+        key: WorkerKey | None = None,
+    ) -> None:
+        """`key` is for a socket that connects, if it is to show one."""
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = make_socket(self._context, kind)
+        self._key = key
+        self._attendants: list[Doorkeeper | HandshakeWatch] = []
         self._heard = heard
         self._ready = ready
         self._loop = asyncio.get_running_loop()
@@ -109,14 +144,22 @@ class Channel:
         """Listen; the address with the port that was chosen. Raises `MpcsfaasError`."""
         allow_open_files()
         try:
-            self._socket.bind(url)
-        except zmq.ZMQError as error:
+            with _private_file(url):
+                self._socket.bind(url)
+        except (OSError, zmq.ZMQError) as error:
             raise MpcsfaasError(f"Nothing can listen on {url}: {error}. Choose another address or port.") from error
         self._loop.add_reader(self._socket.fileno(), self._on_event)
         return self._socket.get_string(zmq.LAST_ENDPOINT)
 
     def connect(self, url: str) -> None:
-        """Connect, now and for ever again. Raises `MpcsfaasError` for an address that cannot be."""
+        """Connect, now and for ever again. Raises `MpcsfaasError` for an address that cannot be.
+
+        That there is no getting in is an `MpcsfaasError` too, in the event loop.
+        """
+        if self._key:
+            present(self._socket, self._key)
+        if url.startswith("tcp://"):
+            self._attendants.append(HandshakeWatch(self._socket, url, self._key))
         try:
             self._socket.connect(url)
         except zmq.ZMQError as error:
@@ -152,6 +195,8 @@ class Channel:
             self._again.cancel()
         if self._socket.type == zmq.ROUTER:
             await asyncio.sleep(HEARING_SECONDS)
+        for attendant in self._attendants:
+            attendant.close()
         self._socket.close()
         await asyncio.to_thread(self._context.term)
 
@@ -172,7 +217,10 @@ class Channel:
             if self._closed or not self._events() & READABLE:
                 break
             with suppress(zmq.Again):
-                self._heard(self._socket.recv_multipart(AT_ONCE))
+                self._hear_one()
+
+    def _hear_one(self) -> None:
+        self._heard(self._socket.recv_multipart(AT_ONCE))
 
     def _events(self) -> int:
         events: int = self._socket.getsockopt(zmq.EVENTS)  # type: ignore[assignment]
@@ -181,3 +229,34 @@ class Channel:
     def _look_again(self) -> None:
         if self._again is None:
             self._again = self._loop.call_soon(self._on_event)
+
+
+class Doorway(Channel):
+    """A dispatcher's ROUTER: calls `heard` with each message, and the public key that it came with."""
+
+    def __init__(self, heard: Callable[[list[bytes], str], None], keyring: Keyring | None) -> None:
+        """Without a keyring, whoever can reach it is heard, and keys are empty. Raises `SettingsError`."""
+        super().__init__(zmq.ROUTER, lambda message: heard(message, ""), lambda: None)
+        self._heard_from = heard
+        self._is_guarded = keyring is not None
+        if keyring:
+            key = keyring.dispatcher_key()
+            self._socket.curve_server = True
+            self._socket.curve_publickey = key.public_key.encode()
+            self._socket.curve_secretkey = key.secret_key.encode()
+            self._socket.set(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
+            self._socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)  # Admit nobody while there is no doorkeeper.
+            self._attendants.append(Doorkeeper(self._context, keyring.allow_list))
+
+    def _hear_one(self) -> None:
+        """The first part says where a message is from, also by key: copying would leave that behind."""
+        if not self._is_guarded:
+            super()._hear_one()
+            return
+        part = self._socket.recv(AT_ONCE, copy=False)
+        key = str(part.get("User-Id"))
+        message = [part.bytes]
+        while part.more:
+            part = self._socket.recv(AT_ONCE, copy=False)
+            message.append(part.bytes)
+        self._heard_from(message, key)

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import zmq
 
+from mpcsfaas.curve import Keyring
 from mpcsfaas.errors import InvalidFrame
+from mpcsfaas.sockets import present
 from mpcsfaas.testing.cluster import Cluster
 from mpcsfaas.testing.deployment import Deployment
 from mpcsfaas.testing.experiment import Experiment
@@ -17,18 +19,21 @@ from mpcsfaas.wire import FromDispatcher, Jobs, Settled, Welcome, decode_from_di
 
 
 class Proxy:
-    """Passes requests and answers on, except the first answer that `swallows` says so of."""
+    """Passes requests and answers on, except the first answer that `swallows` says so of. It has stolen all keys."""
 
-    def __init__(self, dispatcher: str, swallows: Callable[[FromDispatcher], bool]) -> None:
+    def __init__(self, dispatcher: str, keyring: Keyring, swallows: Callable[[FromDispatcher], bool]) -> None:
         self.swallowed = threading.Event()
         self._swallows = swallows
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._workers = self._context.socket(zmq.ROUTER)
         self._workers.linger = 0
+        self._workers.curve_server = True
+        self._workers.curve_secretkey = keyring.dispatcher_key().secret_key.encode()
         port = self._workers.bind_to_random_port("tcp://127.0.0.1")
         self.url = f"tcp://127.0.0.1:{port}"
         self._dispatcher = self._context.socket(zmq.DEALER)
         self._dispatcher.linger = 0
+        present(self._dispatcher, keyring.own_key())
         self._dispatcher.connect(dispatcher)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -69,8 +74,8 @@ def _messages(frames: list[bytes]) -> Iterator[FromDispatcher]:
 
 
 @contextmanager
-def proxied(dispatcher: str, swallows: Callable[[FromDispatcher], bool]) -> Iterator[Proxy]:
-    proxy = Proxy(dispatcher, swallows)
+def proxied(dispatcher: str, keyring: Keyring, swallows: Callable[[FromDispatcher], bool]) -> Iterator[Proxy]:
+    proxy = Proxy(dispatcher, keyring, swallows)
     try:
         yield proxy
     finally:
@@ -92,8 +97,10 @@ def test_a_reply_that_is_lost(loss: str, cluster: Cluster, experiment: Experimen
     numbered = [f"task{number}" for number in range(40)]
     experiment.client = experiment.client.with_options(labels=["proxied"])
     dispatcher = f"tcp://127.0.0.1:{cluster.proxies[0].port}"
-    with proxied(dispatcher, LOSSES[loss]) as proxy, Deployment(tmp_path, "pull") as deployment:
-        deployment.worker(2, "--labels", "proxied", workers_url=proxy.url).start()
+    keyring = cluster.keyring
+    with proxied(dispatcher, keyring, LOSSES[loss]) as proxy, Deployment(tmp_path, "pull") as deployment:
+        key = ["--worker-key", str(keyring.own_file)]
+        deployment.worker(2, "--labels", "proxied", *key, workers_url=proxy.url).start()
         experiment.submit(*numbered)
         wait_until(proxy.swallowed.is_set, 20, f"{loss} being lost")
         experiment.submit("afterwards")

@@ -38,7 +38,7 @@ async def _adopt_nothing(keys: Sequence[AttemptKey]) -> Collection[AttemptKey]:
 @asynccontextmanager
 async def listening() -> AsyncIterator[tuple[PullStrategy, list[AttemptResult], str]]:
     reported: list[AttemptResult] = []
-    strategy = PullStrategy(ListeningOptions(port=0))
+    strategy = PullStrategy(ListeningOptions(port=0, insecure_plaintext=True))
     detector = HeartbeatDetector(HeartbeatOptions())
     await strategy.start(
         StrategyContext("d", (), reported.extend, lambda: None, _adopt_nothing, lambda: detector, print)
@@ -198,7 +198,7 @@ def test_an_address_that_cannot_be_is_refused(url: str) -> None:
 @in_loop
 async def test_an_address_that_is_taken_is_refused() -> None:
     async with listening() as (_, _, url):
-        second = PullStrategy(ListeningOptions(url=url))
+        second = PullStrategy(ListeningOptions(url=url, insecure_plaintext=True))
         detector = HeartbeatDetector(HeartbeatOptions())
         context = StrategyContext("d", (), print, lambda: None, _adopt_nothing, lambda: detector, print)
         with pytest.raises(MpcsfaasError, match="Choose another address or port"):

@@ -55,7 +55,7 @@ class Scene:
 
 @asynccontextmanager
 async def listening() -> AsyncIterator[Scene]:
-    scene = Scene(PushStrategy(PushOptions(port=0)))
+    scene = Scene(PushStrategy(PushOptions(port=0, insecure_plaintext=True)))
     await scene.start()
     try:
         yield scene
@@ -197,7 +197,7 @@ def test_an_address_that_cannot_be_is_refused(url: str) -> None:
 async def test_an_address_that_is_taken_is_refused() -> None:
     async with listening() as scene:
         with pytest.raises(MpcsfaasError, match="Choose another address or port"):
-            await Scene(PushStrategy(PushOptions(url=scene.url))).start()
+            await Scene(PushStrategy(PushOptions(url=scene.url, insecure_plaintext=True))).start()
 
 
 class Mute:

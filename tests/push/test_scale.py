@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mpcsfaas.client import Client, Executor
+from mpcsfaas.curve import Keyring
 from mpcsfaas.testing.platform import PlatformProcess, free_port, wait_until
 from mpcsfaas.testing.simulated_workers import SimulatedWorkers
 
@@ -28,7 +29,8 @@ def test_a_thousand_workers_register_and_are_given_work(tmp_path: Path) -> None:
     """Simulated ones hand in the arguments that they were given."""
     url = f"tcp://127.0.0.1:{free_port()}"
     platform = PlatformProcess(tmp_path, "--plugin", "push", "--push-url", url)
-    with few_open_files(), platform, SimulatedWorkers(WORKERS, url) as workers:
+    key_file = Keyring(tmp_path / "mpcsfaas").own_file
+    with few_open_files(), platform, SimulatedWorkers(WORKERS, url, key_file=key_file) as workers:
         workers.wait_until_registered()
         with Executor(platform.url) as executor:
             values: list[object] = list(executor.map(abs, range(TASKS)))

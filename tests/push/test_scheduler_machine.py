@@ -296,6 +296,13 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.do(self.scheduler.tick(self.now))
         assert not self.detector.suspects(self.now), "a suspect is still here"
 
+    @rule(worker=workers, really=rarely)
+    def evict(self, worker: str, really: bool) -> None:
+        """Its key is revoked."""
+        if really:
+            self.do(self.scheduler.evict([worker]))
+            assert worker not in self.known()
+
     @rule(really=rarely)
     def everybody_dies(self, really: bool) -> None:
         if really:
@@ -393,7 +400,7 @@ def test_the_scheduler_keeps_its_promises(policy: Policy) -> None:
 class Forgetful(Scheduler):
     """Attempts of a lost worker are not reported."""
 
-    def _evict(self, worker_id: str) -> None:
+    def _evict(self, worker_id: str, reason: str = "") -> None:
         self._detector.forget(worker_id)
         session = self._floor.remove(worker_id)
         self._forget(session.attempts if session else ())
@@ -403,7 +410,7 @@ class Forgetful(Scheduler):
 class Immortal(Scheduler):
     """A suspect stays."""
 
-    def _evict(self, worker_id: str) -> None:
+    def _evict(self, worker_id: str, reason: str = "") -> None:
         self._detector.forget(worker_id)
 
 
@@ -502,7 +509,7 @@ class Trusting(Scheduler):
 class Doubling(Scheduler):
     """What a worker lost is given to another under the same number, though it may run."""
 
-    def _evict(self, worker_id: str) -> None:
+    def _evict(self, worker_id: str, reason: str = "") -> None:
         session = self._floor.sessions.get(worker_id)
         super()._evict(worker_id)
         if session:
@@ -538,7 +545,7 @@ class Deaf(Scheduler):
 class Leaking(Scheduler):
     """Remembers for ever who handed in what."""
 
-    def _evict(self, worker_id: str) -> None:
+    def _evict(self, worker_id: str, reason: str = "") -> None:
         session = self._floor.sessions[worker_id]
         holders = {key: self._holder[key] for key in session.handed_in}
         super()._evict(worker_id)

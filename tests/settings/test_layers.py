@@ -52,6 +52,8 @@ SETTINGS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], str]]] = {
     "state_dir": (PATH, str),
     "storage": (TEXT, str),
     "plugins": (NAMES, words),
+    "worker_key": (TEXT.map(lambda name: Path("/") / name), str),
+    "insecure_plaintext": (st.booleans(), str),
     "max_body": (SIZE, str),
     "max_payload": (SIZE, str),
     "deadline": (DURATION, repr),

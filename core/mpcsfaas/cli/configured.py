@@ -153,7 +153,7 @@ def _setting_flags(wanted: _Wanted) -> Iterator[_Flag]:
 
 def _section_flags(wanted: _Wanted) -> Iterator[_Flag]:
     for section, model in wanted.sections.items():
-        for option in model.model_fields:
+        for option in model.own_fields():
             names = OWN_SPELLINGS.get(option, (flag_of(option),))
             yield _Flag(key_of(section, option), names, model, f"Options of a {section}")
 
@@ -161,7 +161,7 @@ def _section_flags(wanted: _Wanted) -> Iterator[_Flag]:
 def _option_flags(own_flags: Sequence[_Flag], plugins: Sequence[Plugin]) -> Iterator[_Flag]:
     taken = {name for flag in own_flags for name in flag.names}
     for plugin in plugins:
-        for option in plugin.options.model_fields:
+        for option in plugin.options.own_fields():
             key = key_of(plugin.name, option)
             short = STRATEGY_SPELLINGS.get(option, ()) if plugin.kind is Kind.STRATEGY else ()
             names = tuple(name for name in (flag_of(key), *short) if name not in taken)

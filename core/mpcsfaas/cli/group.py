@@ -24,6 +24,7 @@ COMMANDS = {
     "worker": "mpcsfaas.cli.worker_commands",
     "push-worker": "mpcsfaas.cli.worker_commands",
     "pull-worker": "mpcsfaas.cli.worker_commands",
+    "worker-keys": "mpcsfaas.cli.worker_key_commands",
     "plugins": "mpcsfaas.cli.plugin_commands",
     "fn": "mpcsfaas.cli.function_commands",
     "run": "mpcsfaas.cli.run_command",

@@ -80,7 +80,7 @@ def _refuse_unknown(names: Sequence[str]) -> None:
 
 def _options(plugin: Plugin) -> Iterator[dict[str, str]]:
     properties = plugin.options.model_json_schema().get("properties", {})
-    for name, field in plugin.options.model_fields.items():
+    for name, field in plugin.options.own_fields().items():
         key = f"{plugin.name}.{name}"
         yield {
             "option": name,

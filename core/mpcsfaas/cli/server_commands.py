@@ -24,7 +24,7 @@ GATEWAY_SETTINGS = (
     "max_payload",
     "deadline",
 )
-DISPATCHER_SETTINGS = ("deadline", "lease", "drain_timeout")
+DISPATCHER_SETTINGS = ("state_dir", "deadline", "lease", "drain_timeout", "insecure_plaintext")
 
 ReadyFile = Annotated[
     Path | None,

@@ -40,7 +40,7 @@ class Service:
         self._app = _application(setup, self._storage) if gateway else None
         strategy = setup.plugins.strategy() if dispatcher else None
         self._dispatcher = _dispatcher(setup, self._storage, strategy) if strategy else None
-        self._trial = TrialWorkers(strategy, setup.config)
+        self._trial = TrialWorkers(strategy, setup.settings, setup.config)
         self._gateway_stop = asyncio.Event()
         self._signals = 0
         self._draining: asyncio.Task[None] | None = None

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from mpcsfaas.interfaces import DispatchStrategy, LinkedOptions
+from mpcsfaas.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +23,12 @@ _LIBC = ctypes.CDLL(None)
 class TrialWorkers:
     """As many as the strategy's option `workers` says. They end with this process, whatever ends it."""
 
-    def __init__(self, strategy: DispatchStrategy | None, config: Path | None) -> None:
+    def __init__(self, strategy: DispatchStrategy | None, settings: Settings, config: Path | None) -> None:
         """`config` is the settings file for them, if it was named."""
         self._strategy = strategy
-        self._config = ["--config", str(config)] if config else []
+        self._settings = ["--state-dir", str(settings.state_dir)]
+        self._settings += ["--insecure-plaintext"] if settings.insecure_plaintext else []
+        self._settings += ["--config", str(config)] if config else []
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
@@ -34,7 +37,7 @@ class TrialWorkers:
         if self._strategy is None or url is None or not isinstance(self._strategy.options, LinkedOptions):
             return
         command = [sys.executable, "-m", "mpcsfaas", "worker", "--plugin", self._strategy.name, "--url", url]
-        command += self._config
+        command += self._settings
         for _ in range(self._strategy.options.workers):
             self._processes.append(
                 subprocess.Popen(

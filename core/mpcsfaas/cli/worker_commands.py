@@ -12,6 +12,7 @@ from mpcsfaas.worker.agent_options import AgentOptions
 app = typer.Typer()
 
 OPTIONS = {"worker": AgentOptions}
+SETTINGS = ("state_dir", "worker_key", "insecure_plaintext")
 ReadyFile = Annotated[
     Path | None,
     typer.Option("--ready-file", help="File to write {url, pid} to once everything works.", show_default=False),
@@ -21,7 +22,7 @@ Url = Annotated[str, typer.Argument(help="Address of the dispatcher: tcp://… o
 
 
 @app.command()
-@configured(sections=OPTIONS)
+@configured(*SETTINGS, sections=OPTIONS)
 def worker(setup: Setup, ready_file: ReadyFile = None) -> None:
     """Run a worker: it connects to a dispatcher and runs what it is given.
 
@@ -31,7 +32,7 @@ def worker(setup: Setup, ready_file: ReadyFile = None) -> None:
 
 
 @app.command()
-@configured(sections=OPTIONS)
+@configured(*SETTINGS, sections=OPTIONS)
 def push_worker(setup: Setup, slots: Slots, url: Url, ready_file: ReadyFile = None) -> None:
     """Run a worker for a `push` dispatcher.
 
@@ -41,7 +42,7 @@ def push_worker(setup: Setup, slots: Slots, url: Url, ready_file: ReadyFile = No
 
 
 @app.command()
-@configured(sections=OPTIONS)
+@configured(*SETTINGS, sections=OPTIONS)
 def pull_worker(setup: Setup, slots: Slots, url: Url, ready_file: ReadyFile = None) -> None:
     """Run a worker for a `pull` dispatcher.
 

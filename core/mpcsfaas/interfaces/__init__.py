@@ -1,7 +1,7 @@
 """The abstract classes that plugins implement. Their docstrings are the contract; `mpcsfaas.testing` checks it."""
 
 from mpcsfaas.interfaces.failure_detector import FailureDetector
-from mpcsfaas.interfaces.options import PluginOptions
+from mpcsfaas.interfaces.options import Inherited, PluginOptions
 from mpcsfaas.interfaces.serializer import Serializer
 from mpcsfaas.interfaces.storage import Storage
 from mpcsfaas.interfaces.strategy import Assignment, DispatchStrategy, StrategyContext
@@ -11,6 +11,7 @@ __all__ = [
     "Assignment",
     "DispatchStrategy",
     "FailureDetector",
+    "Inherited",
     "LinkedAgent",
     "LinkedOptions",
     "PluginOptions",

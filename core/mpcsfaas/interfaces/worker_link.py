@@ -47,8 +47,11 @@ class WorkerLink(ABC):
     `start` is called once before anything else, `stop` once at the end. In between, the link calls `agent.outgoing()`
     after every `wake()`, and again whenever it can send more, until nothing comes; and `agent.receive` with whatever
     arrives. It reconnects by itself, for ever, with growing pauses. An error that reaches the event loop ends the
-    worker.
+    worker; an `MpcsfaasError` says why in its own words.
     """
+
+    owner: str = ""
+    """What the worker's id must begin with, for its dispatcher knows whose key it comes with."""
 
     def __init__(self, url: str, options: PluginOptions, agent: LinkedAgent) -> None:
         """`options` are the strategy's own. Opens nothing. Raises `SettingsError` for a URL that cannot be used."""

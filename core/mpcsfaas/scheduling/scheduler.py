@@ -140,6 +140,12 @@ class Scheduler:
         self._place(now)
         return self._take_actions()
 
+    def evict(self, worker_ids: Iterable[str]) -> list[Action]:
+        """Have nothing to do with these workers any more; what they hold is lost."""
+        for worker_id in worker_ids:
+            self._evict(worker_id, "It is no longer admitted.")
+        return self._take_actions()
+
     def tick(self, now: float) -> list[Action]:
         """Time passed."""
         for worker_id in self._detector.suspects(now):
@@ -281,15 +287,15 @@ class Scheduler:
         kept = {assignment.attempt.key for assignment in again}
         self._lose([key for key in absent if key not in kept], session.hello.worker_id, "It does not hold it any more.")
 
-    def _evict(self, worker_id: str) -> None:
-        """A worker is dead, as far as can be told. If it is not, it will be told that it is unknown."""
+    def _evict(self, worker_id: str, reason: str = "It was not heard for too long.") -> None:
+        """A worker is dead, as far as can be told, or has to go. If it is not dead, it will be told."""
         self._detector.forget(worker_id)
         session = self._remove(worker_id)
         if session is None:
             return
         self._forget(session.handed_in)
         self._actions.append(Lose(worker_id, len(session.attempts)))
-        self._lose(list(session.attempts), worker_id, "It was not heard for too long.")
+        self._lose(list(session.attempts), worker_id, reason)
 
     def _dismiss_if_done(self, session: Session) -> None:
         if session.leaving and session.is_empty:

@@ -3,7 +3,7 @@
 from mpcsfaas.settings.configuration import Configuration
 from mpcsfaas.settings.keys import flag_of, key_of, toml_key_of, variable_of
 from mpcsfaas.settings.layers import Document, Environment, Flags
-from mpcsfaas.settings.model import Settings
+from mpcsfaas.settings.model import Settings, state_folder
 
 __all__ = [
     "Configuration",
@@ -13,6 +13,7 @@ __all__ = [
     "Settings",
     "flag_of",
     "key_of",
+    "state_folder",
     "toml_key_of",
     "variable_of",
 ]

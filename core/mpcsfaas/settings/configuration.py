@@ -27,7 +27,7 @@ class Configuration:
         """Raises `SettingsError`, naming the flag, variable or key, for what is unknown or cannot be used."""
         self._layers: tuple[Layer, ...] = (flags, environment, document)
         _check_tables(document, environment.plugin_names)
-        self.settings = self._resolve("", Settings)
+        self.settings = self._resolve("", Settings, Settings.model_fields, {})
 
     @classmethod
     def read(cls, flags: Flags | None = None, config: Path | None = None) -> "Configuration":
@@ -37,12 +37,15 @@ class Configuration:
 
     def options(self, plugin: str, model: type[PluginOptions]) -> PluginOptions:
         """The options of a plugin. Raises `SettingsError`."""
-        return self._resolve(plugin, model)
+        inherited = {name: getattr(self.settings, name) for name in model.inherited()}
+        return self._resolve(plugin, model, model.own_fields(), inherited)
 
-    def _resolve(self, section: str, model: type[Model]) -> Model:
-        self._refuse_unknown(section, model)
-        values, origins = {}, {}
-        for name, field in model.model_fields.items():
+    def _resolve(
+        self, section: str, model: type[Model], fields: Mapping[str, FieldInfo], inherited: Mapping[str, Any]
+    ) -> Model:
+        self._refuse_unknown(section, fields)
+        values, origins = dict(inherited), {}
+        for name, field in fields.items():
             key = key_of(section, name)
             layer = next((layer for layer in self._layers if layer.get(key) is not None), None)
             if layer:
@@ -53,9 +56,9 @@ class Configuration:
         except ValidationError as error:
             raise SettingsError(_invalid(error, model, origins)) from error
 
-    def _refuse_unknown(self, section: str, model: type[BaseModel]) -> None:
+    def _refuse_unknown(self, section: str, names: Iterable[str]) -> None:
         for layer in self._layers:
-            known = {layer.spelling(key_of(section, name)) for name in model.model_fields}
+            known = {layer.spelling(key_of(section, name)) for name in names}
             for key in layer.keys(section):
                 if layer.spelling(key) not in known:
                     raise SettingsError(_unknown(layer, key, section, known))

@@ -15,7 +15,8 @@ def xdg_folder(variable: str, default: str) -> Path:
     return (folder if folder.is_absolute() else Path.home() / default) / "mpcsfaas"
 
 
-def _state_folder() -> Path:
+def state_folder() -> Path:
+    """Where state is kept, unless it is said otherwise."""
     return xdg_folder("XDG_STATE_HOME", ".local/state")
 
 
@@ -54,9 +55,15 @@ class Settings(BaseModel):
     )
     url: str = Field("http://127.0.0.1:8000", description="Gateway that client commands talk to.")
     api_key: SecretStr | None = Field(None, description="API key that client commands send.")
-    state_dir: Folder = Field(default_factory=_state_folder, description="Folder for what must outlive a restart.")
+    state_dir: Folder = Field(default_factory=state_folder, description="Folder for what must outlive a restart.")
     storage: str = Field(default_factory=_default_storage, description="URL of the storage; its scheme is a plugin.")
     plugins: tuple[str, ...] = Field((), description="Plugin to use; repeat it for more than one.")
+    worker_key: Folder | None = Field(
+        None, description="Key file of a worker whose dispatcher is another user's or another machine's."
+    )
+    insecure_plaintext: bool = Field(
+        False, description="Let dispatcher and workers speak over TCP without keys, for whoever is in the network."
+    )
     max_body: ByteSize = Field(ByteSize(64 * MEBIBYTE), gt=0, description="Largest body of a request.")
     max_payload: ByteSize = Field(ByteSize(16 * MEBIBYTE), gt=0, description="Largest function, arguments or result.")
     deadline: float | None = Field(None, gt=0, description="Limit of a task that brings no deadline of its own.")

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from mpcsfaas.client import Client
+from mpcsfaas.curve import Keyring
 from mpcsfaas.testing.deployment import Deployment
 from mpcsfaas.testing.platform import PlatformProcess, free_port, wait_until, wait_until_gone
 from mpcsfaas.testing.redis_server import RedisServer
@@ -39,6 +40,11 @@ class Cluster:
         self.workers: list[PlatformProcess] = []
         self._ends = ExitStack()
         self._seen: set[int] = set()
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keys of its dispatchers and workers."""
+        return self._deployment.keyring
 
     @property
     def client(self) -> Client:

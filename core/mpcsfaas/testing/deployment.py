@@ -5,6 +5,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mpcsfaas.curve import Keyring
 from mpcsfaas.testing.platform import PlatformProcess, free_port
 
 
@@ -20,6 +21,8 @@ class Deployment:
         self.mode = mode
         self.storage = storage or f"sqlite:///{folder}/tasks.db"
         self.workers_url = f"tcp://127.0.0.1:{free_port()}"
+        self.keyring = Keyring(folder / "state" / "mpcsfaas")
+        """The keys that dispatchers and workers share, as parts that one user starts on one machine."""
         self._parts: list[PlatformProcess] = []
 
     @property
@@ -48,7 +51,8 @@ class Deployment:
         """Any command, in a folder of its own."""
         folder = self.folder / f"{command}-{len(self._parts)}"
         folder.mkdir()
-        self._parts.append(PlatformProcess(folder, *arguments, command=command, environment=environment))
+        shared = {"XDG_STATE_HOME": str(self.folder / "state")} | (environment or {})
+        self._parts.append(PlatformProcess(folder, *arguments, command=command, environment=shared))
         return self._parts[-1]
 
     def start(self) -> Self:

@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,9 +19,11 @@ import zmq
 from msgspec.structs import replace
 
 from mpcsfaas import wire
+from mpcsfaas.curve import WorkerKey, owner_of
+from mpcsfaas.curve.key_files import read
 from mpcsfaas.interfaces import Assignment
 from mpcsfaas.model import AttemptResult
-from mpcsfaas.sockets import AT_ONCE, READABLE, WRITABLE, allow_open_files, make_socket
+from mpcsfaas.sockets import AT_ONCE, READABLE, WRITABLE, allow_open_files, make_socket, present
 from mpcsfaas.worker.agent_state import AgentState, Submit
 
 SLOTS = 2
@@ -30,11 +33,11 @@ PATIENCE_SECONDS = 30.0
 class SimulatedWorkers:
     """`count` push workers with two slots each, in a process of their own, inside the `with` block.
 
-    Each wants to hold `window` attempts.
+    Each wants to hold `window` attempts. All show the key in a file of which the path is given, if one is.
     """
 
-    def __init__(self, count: int, url: str, window: int = SLOTS) -> None:
-        self._command = [sys.executable, "-m", __name__, str(count), url, str(window)]
+    def __init__(self, count: int, url: str, window: int = SLOTS, key_file: Path | None = None) -> None:
+        self._command = [sys.executable, "-m", __name__, str(count), url, str(window), str(key_file or "")]
 
     @property
     def pid(self) -> int:
@@ -74,17 +77,23 @@ class SimulatedWorkers:
 class Crowd:
     """All workers of a process."""
 
-    def __init__(self, count: int, url: str, window: int) -> None:
+    def __init__(self, count: int, url: str, window: int, key: WorkerKey | None) -> None:
         self.started_at = time.monotonic()
         self.results = self.unknown = 0
         self._unwelcome = count
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.set(zmq.MAX_SOCKETS, count + 1)
-        hello = wire.Hello("", "simulated", os.getpid(), SLOTS, window)
+        hello = wire.Hello(owner_of(key.name) if key else "", "simulated", os.getpid(), SLOTS, window)
         self._members = [
-            Member(replace(hello, worker_id=f"simulated-{number}"), self, make_socket(self._context, zmq.DEALER), url)
+            Member(replace(hello, worker_id=f"{hello.worker_id}{number}"), self, self._socket(key), url)
             for number in range(count)
         ]
+
+    def _socket(self, key: WorkerKey | None) -> "zmq.Socket[bytes]":
+        made = make_socket(self._context, zmq.DEALER)
+        if key:
+            present(made, key)
+        return made
 
     def welcome(self) -> None:
         """One more was welcomed for the first time."""
@@ -105,6 +114,7 @@ class Member:
 
     def __init__(self, hello: wire.Hello, crowd: Crowd, socket: "zmq.Socket[bytes]", url: str) -> None:
         self._crowd = crowd
+        self._worker_id = hello.worker_id
         self._state = AgentState(hello)
         self._was_welcome = False
         self._loop = asyncio.get_running_loop()
@@ -135,10 +145,16 @@ class Member:
         self._crowd.unknown += isinstance(message, wire.Unknown)
         for action in self._state.receive(message):
             if isinstance(action, Submit):
-                self._state.finish([_result(assignment) for assignment in action.assignments])
+                self._state.finish([self._result(assignment) for assignment in action.assignments])
         if self._state.welcome and not self._was_welcome:
             self._was_welcome = True
             self._crowd.welcome()
+
+    def _result(self, assignment: Assignment) -> AttemptResult:
+        attempt, now = assignment.attempt, time.time()
+        return AttemptResult(
+            *attempt.key, value=attempt.task.payload, worker=self._worker_id, started_at=now, finished_at=now
+        )
 
     def _say(self) -> None:
         while said := self._can(WRITABLE) and self._state.outgoing(time.monotonic()):
@@ -149,20 +165,13 @@ class Member:
         return bool(self._socket.getsockopt(zmq.EVENTS) & what)  # type: ignore[operator]
 
 
-def _result(assignment: Assignment) -> AttemptResult:
-    now = time.time()
-    return AttemptResult(
-        *assignment.attempt.key, value=assignment.attempt.task.payload, started_at=now, finished_at=now
-    )
-
-
 def _tell(what: dict[str, float]) -> None:
     sys.stdout.write(json.dumps(what) + "\n")
     sys.stdout.flush()
 
 
-async def _work(count: int, url: str, window: int) -> None:
-    crowd, ended = Crowd(count, url, window), asyncio.Event()
+async def _work(count: int, url: str, window: int, key: WorkerKey | None) -> None:
+    crowd, ended = Crowd(count, url, window, key), asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), ended.set)
     await ended.wait()
     crowd.close()
@@ -170,4 +179,5 @@ async def _work(count: int, url: str, window: int) -> None:
 
 if __name__ == "__main__":
     allow_open_files()
-    uvloop.run(_work(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    key = read(Path(sys.argv[4]), WorkerKey) if sys.argv[4] else None
+    uvloop.run(_work(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), key))

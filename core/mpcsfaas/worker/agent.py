@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mpcsfaas import __version__, wire
+from mpcsfaas.complaints import Complaints
 from mpcsfaas.errors import InvalidFrame, MpcsfaasError
 from mpcsfaas.interfaces import PluginOptions, Serializer, WorkerLink
 from mpcsfaas.model import AttemptKey, AttemptResult
@@ -24,8 +25,6 @@ from mpcsfaas.worker.pool import ProcessPool
 
 log = logging.getLogger(__name__)
 
-COMPLAINT_SECONDS = 10.0
-"""Least pause between log lines about bad frames."""
 GOODBYE_SECONDS = 1.0
 """How long a worker that leaves waits for a dispatcher that does not let it go."""
 
@@ -42,9 +41,9 @@ class WorkerAgent:
     ) -> None:
         """`link_options` are the strategy's. Raises `SettingsError` for a URL that the link cannot use."""
         self._options = options
-        self._hello = _hello(options)
-        self._state = AgentState(self._hello)
         self._link = link(options.url, link_options, self)
+        self._hello = _hello(options, self._link.owner)
+        self._state = AgentState(self._hello)
         self._pool = ProcessPool(
             options, serializers, self._on_results, self._wake, self.worker_id, give_back=self._on_given_back
         )
@@ -53,9 +52,10 @@ class WorkerAgent:
         self._ended = asyncio.Event()
         self._refusal: str | None = None
         self._defect: BaseException | None = None
+        self._obstacle: MpcsfaasError | None = None
         self.malformed = 0
         """Frames from the dispatcher that were no messages, and were dropped."""
-        self._complained_at = -COMPLAINT_SECONDS
+        self._complaints = Complaints(log)
 
     @property
     def worker_id(self) -> str:
@@ -84,6 +84,8 @@ class WorkerAgent:
             await self._pool.stop()
         if self._refusal is not None:
             raise MpcsfaasError(f"The dispatcher at {self._options.url} refuses this worker. {self._refusal}")
+        if self._obstacle is not None:
+            raise self._obstacle
         if self._defect is not None:
             raise MpcsfaasError(
                 f"The worker ended by a defect: {self._defect!r}. Start it again; what it held runs elsewhere."
@@ -137,14 +139,16 @@ class WorkerAgent:
 
     def _complain(self, error: InvalidFrame) -> None:
         self.malformed += 1
-        if time.monotonic() >= self._complained_at + COMPLAINT_SECONDS:
-            self._complained_at = time.monotonic()
-            log.warning("Frames dropped so far: %d. The latest: %s", self.malformed, error)
+        self._complaints.warn("Frames dropped so far: %d. The latest: %s", self.malformed, error)
 
     def _on_defect(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """An error in a callback has left something half done: going on, we might hold attempts for ever."""
-        loop.default_exception_handler(context)
         error = context.get("exception")
+        if isinstance(error, MpcsfaasError):
+            self._obstacle = error
+            self._ended.set()
+            return
+        loop.default_exception_handler(context)
         if error is not None:
             self._defect = self._defect or error
             self._ended.set()
@@ -185,10 +189,10 @@ class WorkerAgent:
             self._ended.set()
 
 
-def _hello(options: AgentOptions) -> Hello:
+def _hello(options: AgentOptions, owner: str) -> Hello:
     host = socket.gethostname()
     return Hello(
-        worker_id=f"{host[:200]}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
+        worker_id=f"{owner}{host[:150]}-{os.getpid()}-{uuid.uuid4().hex[:8]}",
         host=host,
         pid=os.getpid(),
         slots=options.workers,

@@ -99,6 +99,10 @@ class Broker:
         """The answer to `Adopt`: these are ours now."""
         return self._sort(self._scheduler.adopted(worker_id, keys, now), now)
 
+    def evict(self, worker_ids: Iterable[str], now: float) -> list[Action]:
+        """Have nothing to do with these workers any more; what they hold is lost."""
+        return self._sort(self._scheduler.evict(worker_ids), now)
+
     def tick(self, now: float) -> list[Action]:
         """Time passed."""
         actions = self._sort(self._scheduler.tick(now), now)

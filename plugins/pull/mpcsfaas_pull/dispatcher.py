@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
@@ -35,14 +35,22 @@ class PullStrategy(ListeningStrategy[Reply]):
         """Tell the workers who handed these in, in the answer to their next report."""
         self.act(self._broker.settled(keys, time.monotonic()))
 
-    def heard(self, message: list[bytes]) -> None:
-        """A request: an envelope that ends with an empty part, and frames."""
-        if b"" not in message[1:]:
+    def evict(self, worker_ids: Collection[str]) -> None:
+        """They hear of it in the answers to their fetches."""
+        self.act(self._broker.evict(worker_ids, time.monotonic()))
+
+    def envelope(self, message: list[bytes]) -> list[bytes]:
+        """What ends with an empty part; of a message without one, nothing."""
+        return message[: message.index(b"", 1) + 1] if b"" in message[1:] else []
+
+    def heard(self, message: list[bytes], owner: str) -> None:
+        """A request: an envelope, and frames."""
+        envelope = self.envelope(message)
+        if not envelope:
             self.complain(InvalidFrame("A request has no envelope."), len(message) - 1)
             return
-        end = message.index(b"", 1) + 1
-        said = list(self.understood(message[end:]))
-        self.act(self._broker.request(tuple(message[:end]), said, time.monotonic()))
+        said = list(self.understood(message[len(envelope) :], owner))
+        self.act(self._broker.request(tuple(envelope), said, time.monotonic()))
 
     def say(self, word: Reply) -> None:
         """Answer at once."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import zmq
 
+from mpcsfaas.curve import WorkerKey
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.sockets import Channel
 
@@ -17,8 +18,9 @@ MAX_TIMEOUT = 10.0
 class Requester:
     """Asks one question at a time. A question that was lost, or its answer, costs one timeout and no more."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: WorkerKey | None = None) -> None:
         self._url = url
+        self._key = key
         self._channel: Channel | None = None
         self._answer: asyncio.Future[list[bytes]] | None = None
         self._failures = 0
@@ -50,10 +52,10 @@ class Requester:
     def _send(self, frames: Sequence[bytes]) -> None:
         try:
             if self._channel is None:
-                self._channel = Channel(zmq.REQ, self._heard, lambda: None)
+                self._channel = Channel(zmq.REQ, self._heard, lambda: None, self._key)
                 self._channel.connect(self._url)
             self._channel.send(frames)
-        except (MpcsfaasError, OSError) as error:  # A ZMQError is an OSError.
+        except (MpcsfaasError, zmq.ZMQError) as error:
             log.warning("No socket to %s: %s", self._url, error)
 
     def _heard(self, frames: list[bytes]) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 
-from mpcsfaas.interfaces import LinkedAgent, PluginOptions, WorkerLink
-from mpcsfaas.sockets import check_url
+from mpcsfaas.connecting import ConnectingLink
+from mpcsfaas.interfaces import LinkedAgent, PluginOptions
 from mpcsfaas_pull.requester import Requester
 
 WAIT_SECONDS = 2.0
@@ -13,13 +13,13 @@ REPORT_TIMEOUT = 2.0
 STOP_SECONDS = 1.0
 
 
-class PullLink(WorkerLink):
+class PullLink(ConnectingLink):
     """Asks without a pause for as long as the agent wants attempts, and reports whenever it has something to say."""
 
     def __init__(self, url: str, options: PluginOptions, agent: LinkedAgent) -> None:
-        super().__init__(check_url(url), options, agent)
-        self._fetcher = Requester(url)
-        self._reporter = Requester(url)
+        super().__init__(url, options, agent)
+        self._fetcher = Requester(url, self.key)
+        self._reporter = Requester(url, self.key)
         self._may_fetch = asyncio.Event()
         self._may_report = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from mpcsfaas import wire
@@ -43,10 +43,18 @@ class PushStrategy(ListeningStrategy[Say]):
         """Tell the workers who handed these in."""
         self.act(self._scheduler.settled(keys))
 
-    def heard(self, message: list[bytes]) -> None:
+    def evict(self, worker_ids: Collection[str]) -> None:
+        """They hear of it when they speak next."""
+        self.act(self._scheduler.evict(worker_ids))
+
+    def envelope(self, message: list[bytes]) -> list[bytes]:
+        """The worker's route."""
+        return message[:1]
+
+    def heard(self, message: list[bytes], owner: str) -> None:
         """A worker's route, and what it says."""
         route, *frames = message
-        for said in self.understood(frames):
+        for said in self.understood(frames, owner):
             self.act(self._scheduler.hear(route, said, time.monotonic()))
 
     def say(self, word: Say) -> None:

@@ -4,21 +4,22 @@ import asyncio
 
 import zmq
 
-from mpcsfaas.interfaces import LinkedAgent, PluginOptions, WorkerLink
-from mpcsfaas.sockets import Channel, check_url
+from mpcsfaas.connecting import ConnectingLink
+from mpcsfaas.interfaces import LinkedAgent, PluginOptions
+from mpcsfaas.sockets import Channel
 
 
-class PushLink(WorkerLink):
+class PushLink(ConnectingLink):
     """Sends what the agent says while the connection takes it; the rest waits with the agent."""
 
     def __init__(self, url: str, options: PluginOptions, agent: LinkedAgent) -> None:
-        super().__init__(check_url(url), options, agent)
+        super().__init__(url, options, agent)
         self._channel: Channel | None = None
         self._flushing: asyncio.Handle | None = None
 
     async def start(self) -> None:
         """Connect, in the background."""
-        self._channel = Channel(zmq.DEALER, self._heard, self._flush)
+        self._channel = Channel(zmq.DEALER, self._heard, self._flush, self.key)
         self._channel.connect(self.url)
 
     def wake(self) -> None:
