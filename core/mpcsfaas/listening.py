@@ -112,6 +112,8 @@ class ListeningStrategy(DispatchStrategy, Generic[Word]):
         scheduler = Scheduler(context.dispatcher_id, detector, time.time_ns() // 1000, self.policy)
         self._machine = self.make_machine(scheduler)
         self._pause = min(self.tick_seconds, detector.interval / 2)
+        if self._keyring:
+            self._keyring.allow_list.on_removal = self._evict_owners
         self._channel = Doorway(self._heard, self._keyring)
         try:
             self._address = self._channel.bind(self._url)
@@ -188,19 +190,17 @@ class ListeningStrategy(DispatchStrategy, Generic[Word]):
         self._complaints.warn("Frames dropped so far: %d. The latest: %s", self.malformed, error)
 
     def _tick(self) -> None:
-        self._evict_revoked()
+        if self._keyring:
+            self._keyring.allow_list.look()
         self.act(self._machine.tick(time.monotonic()))
         self._timer = self.loop.call_later(self._pause, self._tick)
 
-    def _evict_revoked(self) -> None:
-        if self._keyring is None:
-            return
-        self._keyring.allow_list.look()
-        owners = tuple(map(owner_of, self._keyring.allow_list.take_removed()))
+    def _evict_owners(self, names: Iterable[str]) -> None:
+        owners = tuple(map(owner_of, names))
         ids = [session.hello.worker_id for session in self._machine.sessions()]
-        revoked = [worker_id for worker_id in ids if worker_id.startswith(owners)] if owners else []
+        revoked = [worker_id for worker_id in ids if worker_id.startswith(owners)]
         if revoked:
-            log.warning("Evicting %s: its key is no longer admitted.", ", ".join(revoked))
+            log.warning("Evicting %s: the key is no longer admitted.", ", ".join(revoked))
             self.evict(revoked)
 
     # What is done

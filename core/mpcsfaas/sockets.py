@@ -6,6 +6,7 @@ import resource
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import zmq
 from pydantic import Field
@@ -98,7 +99,7 @@ def allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def present(socket: "zmq.Socket[bytes]", key: WorkerKey) -> None:
+def present(socket: "zmq.Socket[Any]", key: WorkerKey) -> None:
     """Have a socket that is not connected yet show this key, and speak with none but the dispatcher that it is for."""
     socket.curve_publickey = key.public_key.encode()
     socket.curve_secretkey = key.secret_key.encode()
@@ -236,11 +237,11 @@ class Doorway(Channel):
 
     def __init__(self, heard: Callable[[list[bytes], str], None], keyring: Keyring | None) -> None:
         """Without a keyring, whoever can reach it is heard, and keys are empty. Raises `SettingsError`."""
+        key = keyring.dispatcher_key() if keyring else None
         super().__init__(zmq.ROUTER, lambda message: heard(message, ""), lambda: None)
         self._heard_from = heard
         self._is_guarded = keyring is not None
-        if keyring:
-            key = keyring.dispatcher_key()
+        if keyring and key:
             self._socket.curve_server = True
             self._socket.curve_publickey = key.public_key.encode()
             self._socket.curve_secretkey = key.secret_key.encode()

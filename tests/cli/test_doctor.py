@@ -11,12 +11,13 @@ import pytest
 from mpcsfaas.cli import machine_checks, platform_checks
 from mpcsfaas.cli.findings import Finding
 from mpcsfaas.client.records import Worker
+from mpcsfaas.curve import Keyring
 from mpcsfaas.testing.command_line import CommandLine
 from mpcsfaas.testing.distributions import Distributions
 from mpcsfaas.testing.platform import PlatformProcess
 
 SUBJECTS = [
-    "python", "parts", "state folder", "disk", "memory files", "clock", "open files", "processes", "settings",
+    "python", "parts", "state folder", "worker keys", "disk", "memory files", "clock", "open files", "processes", "settings",
     "plugins", "storage", "gateway", "versions", "time", "readiness", "workers",
 ]  # fmt: skip
 
@@ -29,7 +30,7 @@ def test_all_is_well(mpcsfaas: CommandLine, platform: PlatformProcess) -> None:
     findings = mpcsfaas.json("doctor")
     assert [finding["subject"] for finding in findings] == SUBJECTS
     assert "fail" not in statuses(findings).values()
-    assert {finding["subject"] for finding in findings if finding["status"] == "ok"} >= set(SUBJECTS[9:])
+    assert {finding["subject"] for finding in findings if finding["status"] == "ok"} >= set(SUBJECTS[10:])
     assert platform.url in mpcsfaas("doctor").output
 
 
@@ -81,6 +82,20 @@ def test_a_state_folder_is_for_its_user_alone(tmp_path: Path, mode: int, status:
     tmp_path.chmod(mode)
     assert machine_checks.check_state_folder(tmp_path).status == status
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("path", "mode"), [(".", 0o750), ("dispatcher.key", 0o640), ("own/worker.key", 0o604)])
+def test_keys_that_others_could_take_are_told(tmp_path: Path, path: str, mode: int) -> None:
+    keyring = Keyring(tmp_path)
+    assert machine_checks.check_keys(keyring.folder).status == "ok"
+    keyring.dispatcher_key()
+    assert machine_checks.check_keys(keyring.folder).status == "ok"
+    exposed = keyring.folder / path
+    exposed.chmod(mode)
+    found = machine_checks.check_keys(keyring.folder)
+    assert (found.status, found.detail, found.fix) == (
+        "fail", f"open to other users: {exposed}", f"chmod -R go= {keyring.folder}",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("few", "status"), [(0, "ok"), (10**9, "warn")])

@@ -26,6 +26,7 @@ def check_machine(state_dir: Path) -> Iterator[Finding]:
     yield check_python()
     yield check_parts()
     yield check_state_folder(state_dir)
+    yield check_keys(state_dir / "keys")
     yield check_disk(state_dir)
     yield check_shared_memory()
     yield check_clock()
@@ -72,6 +73,19 @@ def check_state_folder(folder: Path) -> Finding:
     if place == folder and folder.stat().st_mode & 0o077:
         return warn("state folder", f"{folder} can be read by other users", f"chmod 700 {folder}")
     return ok("state folder", f"{folder} {'is' if place == folder else 'can be made and'} writable")
+
+
+def check_keys(folder: Path) -> Finding:
+    """Nobody else can take the keys of dispatcher and workers, or admit a worker."""
+    if not folder.exists():
+        return ok("worker keys", f"none in {folder} yet; they are made on first use")
+    try:
+        exposed = [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
+    except OSError as error:
+        return fail("worker keys", f"{folder} cannot be read: {error.strerror}", "Run this as the dispatcher's user.")
+    if exposed:
+        return fail("worker keys", f"open to other users: {', '.join(map(str, exposed))}", f"chmod -R go= {folder}")
+    return ok("worker keys", f"in {folder}, for nobody else")
 
 
 def check_disk(folder: Path) -> Finding:

@@ -30,6 +30,7 @@ class Doorkeeper:
         self._socket.linger = 0
         self._socket.bind(PLACE)
         self._loop.add_reader(self._socket.fileno(), self._on_event)
+        self._on_event()  # ZMQ tells of what comes in only after one has looked.
 
     def close(self) -> None:
         """Admit nobody any more."""

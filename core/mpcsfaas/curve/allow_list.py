@@ -5,6 +5,7 @@ The folder is the truth: what is added to it, or removed, counts from the next l
 
 import logging
 import os
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from mpcsfaas.curve.key_files import NAME, PRIVATE_FOLDER, PublicKey, read, write
@@ -21,9 +22,10 @@ class AllowList:
     def __init__(self, folder: Path) -> None:
         """Nothing is read before the first `look`."""
         self.folder = folder
+        self.on_removal: Callable[[Collection[str]], None] = lambda names: None
+        """Called with the names whose keys a look finds to be no longer admitted."""
         self._seen: frozenset[tuple[str, int, int]] = frozenset()
         self._names: dict[str, str] = {}
-        self._removed: set[str] = set()
 
     def name_of(self, public_key: str) -> str | None:
         """Whose key it is, as of the last look; None if nobody's who is admitted."""
@@ -40,12 +42,9 @@ class AllowList:
         if seen != self._seen:
             before, self._seen = self._names, seen
             self._names = {key: path.stem for path, _ in files if (key := _key_in(path))}
-            self._removed |= {name for key, name in before.items() if self._names.get(key) != name}
-
-    def take_removed(self) -> set[str]:
-        """The names whose keys were found to be no longer admitted, each once."""
-        removed, self._removed = self._removed, set()
-        return removed
+            removed = {name for key, name in before.items() if self._names.get(key) != name}
+            if removed:
+                self.on_removal(removed)
 
     def add(self, name: str, public_key: str) -> None:
         """Admit a worker with this key. Raises `OSError`: `FileExistsError` if somebody has the name."""

@@ -34,6 +34,7 @@ class HandshakeWatch:
         self._monitor = socket.get_monitor_socket(EVENTS)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._monitor.fileno(), self._on_event)
+        self._on_event()  # ZMQ tells of what comes in only after one has looked.
 
     def close(self) -> None:
         """Watch no more; before the socket is closed."""
