@@ -66,12 +66,11 @@ class Site:
         """Run a part of the platform until the end of the test."""
         folder = self._folder / part
         folder.mkdir()
-        environment = self._environment(folder) | {name: self._here(part, value) for name, value in variables.items()}
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 self._words(part, command),
                 cwd=folder,
-                env=environment,
+                env=self._environment(part, variables),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -81,14 +80,12 @@ class Site:
     def run(self, part: str, command: Sequence[str]) -> bool:
         """Whether a command of a part, such as a health check, succeeds."""
         return not subprocess.run(
-            self._words(part, command), env=self._environment(self._folder / part), capture_output=True
+            self._words(part, command), env=self._environment(part, {}), capture_output=True
         ).returncode
 
     def output(self, part: str, command: Sequence[str], variables: Mapping[str, str]) -> str:
         """What a command prints where a part runs."""
-        environment = self._environment(self._folder / part)
-        environment |= {name: self._here(part, value) for name, value in variables.items()}
-        return subprocess.check_output(self._words(part, command), env=environment, text=True)
+        return subprocess.check_output(self._words(part, command), env=self._environment(part, variables), text=True)
 
     def log(self, part: str) -> str:
         """What a part has printed."""
@@ -98,14 +95,22 @@ class Site:
         return [self._here(part, word) for word in command]
 
     def _here(self, part: str, text: str) -> str:
-        places = self._places | {"/run/mpcsfaas": str(self._folder / part), "/opt/mpcsfaas/bin": str(PROGRAMS)}
+        places = self._places | {
+            "/run/mpcsfaas": str(self._folder / part),
+            "/run/worker-key": str(self._folder / "state" / "keys" / "own"),
+            "/etc/mpcsfaas": str(self._folder),
+            "/var/lib/mpcsfaas": str(self._folder / "state"),
+            "/opt/mpcsfaas/bin": str(PROGRAMS),
+        }
         for theirs, ours in places.items():
             text = text.replace(theirs, ours)
         return text
 
-    def _environment(self, folder: Path) -> dict[str, str]:
+    def _environment(self, part: str, variables: Mapping[str, str]) -> dict[str, str]:
         """A home that cannot be written to, as in a container with a read-only file system."""
-        return {"PATH": f"{PROGRAMS}:{os.environ['PATH']}", "HOME": "/dev/null/home", "TMPDIR": str(folder)}
+        folder = str(self._folder / part)
+        usual = {"PATH": f"{PROGRAMS}:{os.environ['PATH']}", "HOME": "/dev/null/home", "TMPDIR": folder}
+        return usual | {name: self._here(part, value) for name, value in variables.items()}
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

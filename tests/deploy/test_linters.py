@@ -47,6 +47,16 @@ def test_compose_keeps_workers_from_the_storage(compose: dict[str, Any]) -> None
     assert all(compose["networks"][name].get("internal") for name in networks["redis"])
 
 
+def test_compose_keeps_the_dispatchers_key_from_workers(compose: dict[str, Any]) -> None:
+    mounted = {
+        name: {volume["source"]: volume.get("read_only", False) for volume in service.get("volumes", [])}
+        for name, service in compose["services"].items()
+    }
+    assert mounted["dispatcher"] == {"keys": False, "worker-key": False}
+    assert mounted["worker"] == {"worker-key": True}
+    assert not mounted["gateway"]
+
+
 def test_every_service_is_watched_restarted_and_stripped_of_rights(compose: dict[str, Any]) -> None:
     for service in compose["services"].values():
         assert service["restart"] == "unless-stopped"

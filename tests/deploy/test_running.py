@@ -77,12 +77,21 @@ def test_redis_keeps_what_it_has_accepted_and_says_that_it_is_well(compose: dict
 
 def test_the_units(site: Site, compose: dict[str, Any]) -> None:
     for part in PARTS:
+        if part == "worker":
+            bring_its_key(site)
         [unit] = DEPLOY.glob(f"systemd/mpcsfaas-{part}*.service")
         [command] = re.findall(r"^ExecStart=(.*)$", unit.read_text(), re.MULTILINE)
         site.start(part, shlex.split(command), example_of(unit))
     wait_for_health(site, compose, "gateway")
     [unit] = DEPLOY.glob("systemd/mpcsfaas-gateway.service")
     check_that_it_works(site, site.output("gateway", ["mpcsfaas", "keys", "create"], example_of(unit)).strip())
+
+
+def bring_its_key(site: Site) -> None:
+    """By hand, from the dispatcher's machine to the worker's."""
+    [unit] = DEPLOY.glob("systemd/mpcsfaas-dispatcher.service")
+    command = ["mpcsfaas", "worker-keys", "create", "worker-1", "--file", "/etc/mpcsfaas/worker.key"]
+    assert "Wrote" in site.output("dispatcher", command, example_of(unit))
 
 
 def example_of(unit: Path) -> dict[str, str]:
