@@ -17,8 +17,8 @@ from mpcsfaas.testing.distributions import Distributions
 from mpcsfaas.testing.platform import PlatformProcess
 
 SUBJECTS = [
-    "python", "parts", "state folder", "worker keys", "disk", "memory files", "clock", "open files", "processes", "settings",
-    "plugins", "storage", "gateway", "versions", "time", "readiness", "workers",
+    "python", "parts", "state folder", "worker keys", "disk", "memory files", "clock", "open files", "processes",
+    "settings", "plugins", "storage", "gateway", "versions", "time", "readiness", "workers",
 ]  # fmt: skip
 
 

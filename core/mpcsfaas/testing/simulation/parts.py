@@ -71,7 +71,7 @@ class DispatcherPart(Part):
         self._server = server
         self._machinery = machinery
         self._settings = settings
-        self.url = f"tcp://{self.name}:5555"
+        self.url = f"ipc://{self.name}"
         self.dispatcher: Dispatcher | None = None
         self.strategy: DispatchStrategy | None = None
 

@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 from mpcsfaas import sockets
-from mpcsfaas.testing.simulation.channel import SimulatedChannel
+from mpcsfaas.testing.simulation.channel import SimulatedChannel, SimulatedDoorway
 from mpcsfaas.testing.simulation.pool import SimulatedPool
 from mpcsfaas.testing.simulation.process import Process
 from mpcsfaas.worker import pool
@@ -56,6 +56,7 @@ def _of_modules() -> list[tuple[object, str, object]]:
     originals: Mapping[int, object] = {
         **{id(getattr(module, name)): substitute for module, name, substitute in places},
         id(sockets.Channel): SimulatedChannel,
+        id(sockets.Doorway): SimulatedDoorway,
         id(pool.ProcessPool): SimulatedPool,
     }
     imported = [
