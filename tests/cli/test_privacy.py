@@ -57,6 +57,6 @@ def test_every_server_hides_before_it_starts(
         raise Hidden
 
     monkeypatch.setattr(module, "hide_from_tasks", hide)
-    monkeypatch.setattr(module, "log_to_stderr", lambda level: None)
+    monkeypatch.setattr(module, "log_to_stderr", lambda settings: None)
     with pytest.raises(Hidden):
         run(SimpleNamespace(settings=SimpleNamespace(log_level="info")))

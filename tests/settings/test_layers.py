@@ -59,6 +59,7 @@ SETTINGS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], str]]] = {
     "deadline": (DURATION, repr),
     "lease": (DURATION, repr),
     "drain_timeout": (DURATION, repr),
+    "log_format": (st.sampled_from(["text", "json"]), str),
     "log_level": (st.sampled_from(["debug", "info", "warning", "error"]), str),
 }
 OPTIONS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], str]]] = {

@@ -1,9 +1,7 @@
-"""What a long-running command tells the outside: its log, and a file once it is ready."""
+"""What a long-running command tells the outside once it is ready: a file."""
 
 import json
-import logging
 import os
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TypedDict
@@ -14,12 +12,6 @@ class Announcement(TypedDict):
 
     url: str | None
     pid: int
-
-
-def log_to_stderr(level: str) -> None:
-    """Log to standard error from this level on."""
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    logging.basicConfig(level=level.upper(), format=form, stream=sys.stderr)
 
 
 def announce(path: Path, announcement: Announcement) -> None:

@@ -102,12 +102,13 @@ def configured(
 ) -> Callable[[Function], Function]:
     """Mark a command that gets a `Setup` as its first argument, and flags for it.
 
-    `settings` are the fields of `Settings` that have a flag; `--config`, `--plugin` and `--log-level` are always there.
+    `settings` are the fields of `Settings` that have a flag; `--config`, `--plugin`, `--log-level` and `--log-format`
+    are always there.
     `kinds` are the kinds of plugins that the command uses; `Kind.STORAGE` brings `--storage` as well.
     `sections` are options that are the command's own, with flags that are made of their names alone.
     """
     storage = ["storage"] if Kind.STORAGE in kinds else []
-    wanted = _Wanted(("plugins", *storage, *settings, "log_level"), tuple(kinds), sections or {})
+    wanted = _Wanted(("plugins", *storage, *settings, "log_level", "log_format"), tuple(kinds), sections or {})
 
     def mark(function: Function) -> Function:
         function.__dict__["wanted"] = wanted

@@ -11,9 +11,10 @@ from pathlib import Path
 import uvloop
 from fastapi import FastAPI
 
-from mpcsfaas.cli.announcement import Announcement, announce, log_to_stderr, withdraw
+from mpcsfaas.cli.announcement import Announcement, announce, withdraw
 from mpcsfaas.cli.configured import Setup
 from mpcsfaas.cli.garbage import collect_seldom
+from mpcsfaas.cli.log import log_to_stderr
 from mpcsfaas.cli.privacy import hide_from_tasks
 from mpcsfaas.cli.trial_workers import TrialWorkers
 from mpcsfaas.dispatcher import Dispatcher, DispatcherSettings
@@ -100,7 +101,7 @@ class Service:
 
 def run_service(setup: Setup, *, gateway: bool, dispatcher: bool, ready_file: Path | None) -> None:
     """Run the parts until a signal ends them. Raises `MpcsfaasError` when they cannot start."""
-    log_to_stderr(setup.settings.log_level)
+    log_to_stderr(setup.settings)
     hide_from_tasks()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     written: list[Path] = []

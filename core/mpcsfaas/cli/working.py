@@ -8,9 +8,10 @@ from pathlib import Path
 
 import uvloop
 
-from mpcsfaas.cli.announcement import Announcement, announce, log_to_stderr, withdraw
+from mpcsfaas.cli.announcement import Announcement, announce, withdraw
 from mpcsfaas.cli.configured import Setup
 from mpcsfaas.cli.garbage import collect_seldom
+from mpcsfaas.cli.log import log_to_stderr
 from mpcsfaas.cli.privacy import hide_from_tasks
 from mpcsfaas.errors import PluginError
 from mpcsfaas.interfaces import WorkerLink
@@ -23,7 +24,7 @@ log = logging.getLogger(__name__)
 
 def run_worker(setup: Setup, strategy: Plugin, options: AgentOptions, ready_file: Path | None) -> None:
     """Work until a signal ends it: the first drains, a second one stops at once. Raises `MpcsfaasError`."""
-    log_to_stderr(setup.settings.log_level)
+    log_to_stderr(setup.settings)
     hide_from_tasks()
     link, link_options = _link(strategy), setup.options(strategy.name, strategy.options)
     agent = WorkerAgent(options, link, link_options, setup.plugins.serializers())

@@ -190,7 +190,7 @@ def shutting_down() -> Problem:
 def internal(error: Exception) -> Problem:
     """A defect. The client gets an id; the log gets the traceback under the same id."""
     incident = uuid.uuid4().hex[:12]
-    logger.error("Unexpected error %s", incident, exc_info=error)
+    logger.error("Unexpected error %s", incident, exc_info=error, extra={"request_id": incident})
     return Problem(500, "internal", f"Unexpected error; the gateway's log has it under {incident}.")
 
 

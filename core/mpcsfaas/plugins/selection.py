@@ -95,7 +95,8 @@ class Plugins:
         self._hooks.cli(app)
 
     def tasks_changed(self, task_ids: list[str], state: State) -> None:
-        """Tell the selected plugins that tasks reached a state. Never raises."""
+        """Tell the selected plugins, and the log if it wants to know, that tasks reached a state. Never raises."""
+        logger.debug("%d tasks are %s.", len(task_ids), state, extra={"task_ids": task_ids, "state": state})
         self._hooks.tasks_changed(task_ids, state)
 
     def workers_changed(self, dispatcher: DispatcherInfo) -> None:

@@ -70,3 +70,4 @@ class Settings(BaseModel):
     lease: float = Field(10.0, gt=0, description="How long a dead dispatcher's tasks stay with it.")
     drain_timeout: float = Field(30.0, ge=0, description="How long a dispatcher that ends waits for running tasks.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["text", "json"] = Field("text", description="Form of a line of the log.")
