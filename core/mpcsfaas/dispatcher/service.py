@@ -181,7 +181,7 @@ class Dispatcher:
             await self._dispatch(attempts)
 
     async def _dispatch(self, attempts: Sequence[Attempt]) -> None:
-        admitted = self._ledger.take(attempts, time())
+        admitted = self._ledger.take(attempts, self._storage.clock())
         self._results.set()
         wanted = {attempt.task.function_id for attempt, _ in admitted}
         functions = await _until_available(lambda: self._functions.get(wanted))
@@ -228,7 +228,7 @@ class Dispatcher:
             self._drop(await self._storage.renew(self.id, keys, self._settings.lease))
 
     async def _housekeep(self) -> None:
-        lease, now = self._settings.lease, time()
+        lease, now = self._settings.lease, self._storage.clock()
         self._ledger.take_lapsed(await self._storage.claim_lapsed(self.id, CLAIM_BATCH, lease), now)
         late = await self._storage.claim_overdue(self.id, CLAIM_BATCH, lease, self._settings.deadline)
         self._ledger.take_overdue(late, now)
@@ -252,14 +252,14 @@ class Dispatcher:
             pid=os.getpid(),
             strategy=self._strategy.name,
             started_at=self._started_at,
-            expires_at=time() + REPORT_LIFETIME,
+            expires_at=self._storage.clock() + REPORT_LIFETIME,
             workers=tuple(self._strategy.workers()),
             fenced=self._fenced,
         )
 
     async def _leave(self) -> None:
         """Stop what runs, give it back, and say goodbye; if storage is away, the lease does it instead."""
-        self._strategy.cancel(self._ledger.give_back(self._ledger.keys(), time()))
+        self._strategy.cancel(self._ledger.give_back(self._ledger.keys(), self._storage.clock()))
         try:
             while transitions := self._ledger.pending(COMMIT_BATCH):
                 await self._storage.finish(transitions)
@@ -274,7 +274,7 @@ class Dispatcher:
     # Callbacks of the strategy, and small helpers
 
     def _report(self, results: Sequence[AttemptResult]) -> None:
-        unwanted = self._ledger.report(results, time(), random.random())
+        unwanted = self._ledger.report(results, self._storage.clock(), random.random())
         if unwanted:
             self._fenced += len(unwanted)
             self._strategy.settled(unwanted)
@@ -282,12 +282,12 @@ class Dispatcher:
         self._work.set()
 
     def _give_back(self, keys: Sequence[AttemptKey]) -> None:
-        self._ledger.give_back(keys, time())
+        self._ledger.give_back(keys, self._storage.clock())
         self._results.set()
 
     async def _adopt(self, keys: Sequence[AttemptKey]) -> set[AttemptKey]:
         attempts = await _until_available(lambda: self._storage.adopt(self.id, keys, self._settings.lease))
-        self._ledger.take(attempts, time())
+        self._ledger.take(attempts, self._storage.clock())
         ours = {attempt.key for attempt in attempts if self._ledger.is_running(attempt.key)}
         self._fenced += len(keys) - len(ours)
         return ours
@@ -296,7 +296,7 @@ class Dispatcher:
         message = "The function's code is no longer in storage. Register it again and execute it anew."
         failure = Failure(FailureKind.INVALID_PAYLOAD, message)
         if attempts:
-            self._report([failed(attempt, failure, time()) for attempt in attempts])
+            self._report([failed(attempt, failure, self._storage.clock()) for attempt in attempts])
 
     def _drop(self, keys: Sequence[AttemptKey]) -> None:
         stopped = self._ledger.drop(keys)

@@ -107,6 +107,7 @@ class Storage(ABC):
         self.url = url
         self.options = options
         self.clock = clock
+        """The time by which tasks are accepted, due, and kept: gateways and dispatchers go by it too."""
 
     @abstractmethod
     async def open(self) -> None:

@@ -30,15 +30,18 @@ class Deployment:
         """Of the gateway that was made first."""
         return next(part.url for part in self._parts if part.url)
 
-    def gateway(self, *arguments: str) -> PlatformProcess:
+    def gateway(self, *arguments: str, environment: dict[str, str] | None = None) -> PlatformProcess:
         """A gateway."""
-        return self.part("serve", "--storage", self.storage, *arguments)
+        return self.part("serve", "--storage", self.storage, *arguments, environment=environment)
 
-    def dispatcher(self, *arguments: str, workers_url: str = "") -> PlatformProcess:
+    def dispatcher(
+        self, *arguments: str, workers_url: str = "", environment: dict[str, str] | None = None
+    ) -> PlatformProcess:
         """A dispatcher, to whose address workers connect if they are not its own."""
         port = (workers_url or self.workers_url).rpartition(":")[2]
         listen = [] if self.mode == "local" else ["-p", port]
-        return self.part("dispatcher", "-m", self.mode, *listen, "--storage", self.storage, *arguments)
+        words = ("-m", self.mode, *listen, "--storage", self.storage, *arguments)
+        return self.part("dispatcher", *words, environment=environment)
 
     def worker(
         self, slots: int, *arguments: str, workers_url: str = "", environment: dict[str, str] | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from time import time
+from time import monotonic, time
 from typing import Any
 
 from mpcsfaas_storage_redis.connecting import connect
@@ -10,6 +10,7 @@ from mpcsfaas_storage_redis.connection import Command
 from mpcsfaas_storage_redis.lane import Lane
 from mpcsfaas_storage_redis.location import Location
 from mpcsfaas_storage_redis.scripts import load
+from mpcsfaas_storage_redis.server_clock import ServerClock
 
 Word = str | bytes | int
 
@@ -19,6 +20,7 @@ class Client:
 
     def __init__(self, location: Location, prefix: str, timeout: float, clock: Callable[[], float] | None) -> None:
         """`clock`, if given, tells the time instead of the server."""
+        self._server_clock = ServerClock(monotonic, time)
         self._prefix = f"{{{prefix}}}:"
         self._clock = clock
         make = partial(connect, location, timeout)
@@ -31,12 +33,8 @@ class Client:
         await self._questions.stop()
 
     def now(self) -> float:
-        """About what the server's clock tells."""
-        return time() if self._clock is None else self._clock()
-
-    def moment(self, answer: Sequence[bytes]) -> float:
-        """The moment at which the server gave this answer to TIME."""
-        return int(answer[0]) + int(answer[1]) / 1e6 if self._clock is None else self._clock()
+        """The server's time, but for what the latest answer took to come."""
+        return self._server_clock() if self._clock is None else self._clock()
 
     def key(self, name: str) -> str:
         """A key as the server knows it."""
@@ -57,9 +55,9 @@ class Client:
         (members,) = await self._changes.call([("SPOP", self.key(name), limit)])
         return list(members)
 
-    async def ask_first(self, commands: Sequence[Command]) -> list[Any]:
-        """As `ask`, but before any change that is made from now on."""
-        return await self._changes.call(commands)
+    async def ask_first(self, commands: Sequence[Command]) -> tuple[list[Any], float]:
+        """The answers to commands that change nothing, before any change that is made from now on, and their moment."""
+        return self._with_moment(await self._changes.call([*commands, ("TIME",)]))
 
     async def ask_script(self, script: str, *arguments: Word) -> Any:
         """Run a script that answers a question; its answer."""
@@ -74,6 +72,14 @@ class Client:
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """The answers to commands that change nothing."""
         return await self._questions.call(commands) if commands else []
+
+    async def ask_with_moment(self, commands: Sequence[Command]) -> tuple[list[Any], float]:
+        """As `ask`, with the server's time."""
+        return self._with_moment(await self._questions.call([*commands, ("TIME",)]))
+
+    def _with_moment(self, answers: list[Any]) -> tuple[list[Any], float]:
+        moment = self._server_clock.hear(answers.pop())
+        return answers, moment if self._clock is None else self._clock()
 
     def _command(self, script: str, arguments: Sequence[Word]) -> Command:
         now = "" if self._clock is None else repr(self._clock())

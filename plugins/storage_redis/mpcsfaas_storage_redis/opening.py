@@ -11,7 +11,7 @@ OLDEST_VERSION = (6, 2)
 
 async def check(client: Client, name: str) -> bytes:
     """The database's own name. Raises `SettingsError` for a server that cannot be used, or `StorageUnavailable`."""
-    (text,) = await client.ask([("INFO",)])
+    (text,), _ = await client.ask_with_moment([("INFO",)])
     info = dict(line.split(":", 1) for line in text.decode().splitlines() if ":" in line)
     _check_version(info, name)
     _check_eviction(info, name)

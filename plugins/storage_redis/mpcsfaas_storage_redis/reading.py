@@ -56,7 +56,8 @@ async def completions(client: Client, after: int, limit: int, group: str | None)
     key = client.key("feed" if group is None else f"feed:{group}")
     while len(feed) < limit:
         start, wanted = feed[-1].sequence if feed else after, min(limit - len(feed), LARGEST_QUESTION)
-        (entries,) = await client.ask([("XRANGE", key, f"{max(start, 0) + 1}-0", "+", "COUNT", wanted)])
+        # With the time, as this is what a process that only follows goes on asking.
+        (entries,), _ = await client.ask_with_moment([("XRANGE", key, f"{max(start, 0) + 1}-0", "+", "COUNT", wanted)])
         feed += [_completion(entry, values, group) for entry, values in entries]
         if len(entries) < wanted:
             break

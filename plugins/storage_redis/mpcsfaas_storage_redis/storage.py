@@ -56,9 +56,9 @@ class RedisStorage(Storage):
         server_clock: Callable[[], float] | None = None,
     ) -> None:
         # The server's clock is everybody's, so `clock` is not looked at; tests replace it by `server_clock`.
-        super().__init__(url, options, clock)
         self._location = parse(url)
         self._client = Client(self._location, options.prefix, options.timeout, server_clock)
+        super().__init__(url, options, self._client.now)
         self._recent = Recent()
         self._waits = Waits(self._client, self._recent, options.poll_interval)
         listen = partial(Listener, partial(connect, self._location, options.timeout))

@@ -84,9 +84,9 @@ class Waits:
 
     async def _look(self) -> _Look:
         version, key = self.work.version, self._client.key
-        commands = [("GET", key("work")), ("ZRANGE", key("delayed"), 0, 0, "WITHSCORES"), ("TIME",)]
-        count, first, moment = await self._client.ask_first(commands)
-        until_ready = float(first[1]) - self._client.moment(moment) if first else inf
+        commands = [("GET", key("work")), ("ZRANGE", key("delayed"), 0, 0, "WITHSCORES")]
+        (count, first), moment = await self._client.ask_first(commands)
+        until_ready = float(first[1]) - moment if first else inf
         return _Look(version, int(count or 0), until_ready)
 
     async def _end_delays(self, version: int) -> _Look:
