@@ -46,6 +46,8 @@ SETTINGS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], str]]] = {
     "behind_proxy": (st.booleans(), str),
     "tls_certificate": (PATH, str),
     "tls_key": (PATH, str),
+    "allow_functions": (PATH, str),
+    "audit_log": (TEXT, str),
     "insecure_open_to_network": (st.booleans(), str),
     "url": (TEXT, str),
     "api_key": (TEXT.map(SecretStr), SecretStr.get_secret_value),
@@ -191,7 +193,7 @@ WRONG: dict[str, tuple[dict[str, dict[str, Any]], str]] = {
     ),
     "unknown key": (
         {"content": {"prot": 1}},
-        "no setting 'prot' in mpcsfaas.toml. Did you mean 'port'? Known: allowed_hosts, api_key",
+        "no setting 'prot' in mpcsfaas.toml. Did you mean 'port'? Known: allow_functions, allowed_hosts",
     ),
     "unknown table": (
         {"content": {"options": {"locla": {}}}},

@@ -1,6 +1,8 @@
 """`mpcsfaas keys`: who may use the gateways. It works on the storage itself, so it is for those who may read that."""
 
 import asyncio
+import os
+import platform
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -50,7 +52,7 @@ Ids = Annotated[list[str], typer.Argument(metavar="KEY…", help="Ids, or whole 
 
 
 @keys.command()
-@configured("state_dir", kinds=[Kind.STORAGE])
+@configured("state_dir", "audit_log", kinds=[Kind.STORAGE])
 def create(
     setup: Setup,
     tenant: Tenant = "default",
@@ -78,6 +80,7 @@ def create(
         bytes_per_second=bytes_per_second,
     )
     _with_storage(setup, lambda storage: storage.put_key(key.id, encode_key(key)))
+    _audit(setup, "key-created", key.id, tenant=key.tenant, scopes=key.scopes, expires_at=key.expires_at)
     if as_json:
         print_json({"key": text, **_shown(key)})
         return
@@ -101,14 +104,24 @@ def list_keys(setup: Setup, as_json: Json = False) -> None:
 
 
 @keys.command()
-@configured("state_dir", kinds=[Kind.STORAGE])
+@configured("state_dir", "audit_log", kinds=[Kind.STORAGE])
 def revoke(setup: Setup, ids: Ids) -> None:
     """Revoke keys: within two seconds, no gateway takes them any more."""
     for word in ids:
         key_id = _id_of(word)
         if not _with_storage(setup, methodcaller("delete_key", key_id)):
             raise SettingsError(f"There is no API key with the id {key_id}. See `mpcsfaas keys list`.")
+        _audit(setup, "key-revoked", key_id)
         typer.echo(f"Revoked {key_id}.")
+
+
+def _audit(setup: Setup, event: str, key_id: str, **details: Any) -> None:
+    from mpcsfaas.gateway.auth.audit import AuditLog
+
+    if setup.settings.audit_log:
+        log = AuditLog(setup.settings.audit_log)
+        log.write(event=event, key=key_id, uid=os.getuid(), host=platform.node(), **details)
+        log.close()
 
 
 def _with_storage(setup: Setup, act: "Callable[[Storage], Awaitable[T]]") -> T:

@@ -18,6 +18,8 @@ GATEWAY_SETTINGS = (
     "behind_proxy",
     "tls_certificate",
     "tls_key",
+    "allow_functions",
+    "audit_log",
     "insecure_open_to_network",
     "state_dir",
     "max_body",

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -10,6 +11,7 @@ from fastapi_offline import FastAPIOffline
 from mpcsfaas import __version__
 from mpcsfaas.gateway import openapi, problems
 from mpcsfaas.gateway.auth import Door, Keyring
+from mpcsfaas.gateway.auth.audit import AuditLog
 from mpcsfaas.gateway.context import Gateway
 from mpcsfaas.gateway.guard import Guard, HostNames
 from mpcsfaas.gateway.routes import classic, functions, groups, platform, results, tasks
@@ -45,6 +47,7 @@ def create_app(
     open and close a storage.
     """
     gateway = Gateway.build(storage, serializers, settings)
+    log = AuditLog(settings.audit_log) if settings.audit_log else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -53,6 +56,8 @@ def create_app(
         async with surroundings():
             yield
             await gateway.hub.close()
+            if log:
+                log.close()
 
     app = FastAPIOffline(
         title="MPCSFaaS",
@@ -71,7 +76,13 @@ def create_app(
     door = Door(
         Keyring(storage.list_keys), open_to_network=settings.open_to_network, require_keys=settings.require_keys
     )
-    hosts = HostNames(settings.allowed_hosts)
-    app.add_middleware(Guard, hosts=hosts, door=door, gateways=Gateways(gateway), max_body=settings.max_body)
+    app.add_middleware(
+        Guard,
+        hosts=HostNames(settings.allowed_hosts),
+        door=door,
+        gateways=Gateways(gateway),
+        max_body=settings.max_body,
+        audit=partial(log.request, is_forwarded=settings.behind_proxy) if log else None,
+    )
     openapi.document(app)
     return app

@@ -6,7 +6,7 @@ machine: DNS rebinding gives itself away by the name, and a page cannot send JSO
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -17,6 +17,8 @@ from mpcsfaas.gateway import problems
 from mpcsfaas.gateway.auth import ApiKey, Door
 from mpcsfaas.gateway.bodies import MEDIA_TYPES, media_type
 from mpcsfaas.gateway.tenants import Gateways
+
+Audit = Callable[[Scope, ApiKey | None, int], None]
 
 WRITES = frozenset({"POST", "PUT", "PATCH"})
 ANY_HOST = "*"
@@ -43,12 +45,15 @@ class HostNames:
 class Guard:
     """ASGI middleware: Host, sender, content type and size of requests; unexpected errors."""
 
-    def __init__(self, app: ASGIApp, hosts: HostNames, door: Door, gateways: Gateways, max_body: int) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: HostNames, door: Door, gateways: Gateways, max_body: int, audit: Audit | None = None
+    ) -> None:
         self._app = app
         self._hosts = hosts
         self._door = door
         self._gateways = gateways
         self._max_body = max_body
+        self._audit = audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it with a problem."""
@@ -65,9 +70,13 @@ class Guard:
             return
         except Exception as error:
             problem = problems.problem_of(error)
-            if answer.started:
+            if answer.status:
                 raise
+            answer.status = problem.status_code
             await problem.response()(scope, receive, send)
+        finally:
+            if self._audit:
+                self._audit(scope, answer.key, answer.status)
 
     def _check_host(self, scope: Scope) -> None:
         host = Headers(scope=scope).get("host", "")
@@ -106,7 +115,8 @@ class _Answer:
     """Sends an answer for as long as its key is good."""
 
     def __init__(self, send: Send, door: Door) -> None:
-        self.started = False
+        self.status = 0
+        """0 before the answer begins."""
         self.key: ApiKey | None = None
         self._send = send
         self._door = door
@@ -116,14 +126,15 @@ class _Answer:
         may_stop = message["type"] == "http.response.start" or message.get("more_body")
         if self.key and may_stop and not self._door.is_still_good(self.key):
             await self._look_again(self.key)
-        self.started = True
+        if not self.status:
+            self.status = message["status"]
         await self._send(message)
 
     async def _look_again(self, key: ApiKey) -> None:
         try:
             await self._door.look_again(key)
         except (problems.Problem, StorageUnavailable):
-            if not self.started:
+            if not self.status:
                 raise
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
             raise ClientDisconnect from None

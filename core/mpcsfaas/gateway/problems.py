@@ -121,6 +121,16 @@ def arguments_gone(task_id: str) -> Problem:
     )
 
 
+def function_not_allowed(function_id: str) -> Problem:
+    """The function is not on the list of those that may be registered."""
+    return Problem(
+        403,
+        "function-not-allowed",
+        f"The function {function_id} is not allowed here. Who runs the gateway can add this id to its list of functions"
+        " (--allow-functions) and start it anew.",
+    )
+
+
 def task_id_taken(task_id: str) -> Problem:
     """Somebody else's task has this id."""
     return Problem(409, "task-id-taken", f"The task id {task_id} is taken. Choose another, or leave it out.")

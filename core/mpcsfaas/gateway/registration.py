@@ -13,6 +13,9 @@ SMALL_PAYLOAD = 64 * 1024
 
 async def register(gateway: Gateway, function: Function) -> tuple[Function, bool]:
     """Check and keep a function; the one that is kept, and whether it is new. Raises `Problem`, `InvalidPayload`."""
+    allowed = gateway.settings.allowed_functions
+    if allowed is not None and function.id not in allowed:
+        raise problems.function_not_allowed(function.id)
     check_size(gateway, function.payload)
     serializer = gateway.serializer(function.serializer)
     if not serializer.carries_functions:

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mpcsfaas.gateway.auth.allow_list import read_allow_list
 from mpcsfaas.gateway.auth.exposure import is_exposed
 from mpcsfaas.settings import Settings
 
@@ -26,6 +27,9 @@ class GatewaySettings(BaseModel):
     )
     require_keys: bool = Field(default=False, description="Let in nobody without a key, even while there are none.")
     open_to_network: bool = Field(default=False, description="Let in everybody who reaches the gateway, without a key.")
+    behind_proxy: bool = Field(default=False, description="A proxy tells the addresses of clients.")
+    audit_log: str | None = Field(default=None, description="File for the audit log; - for standard error.")
+    allowed_functions: frozenset[str] | None = Field(default=None, description="Ids that may be registered; None: any.")
     stream_heartbeat: float = Field(
         default=10.0, gt=0, description="Seconds of silence after which a stream sends a sign of life."
     )
@@ -39,5 +43,8 @@ def gateway_settings(settings: Settings) -> GatewaySettings:
         default_deadline=settings.deadline,
         allowed_hosts=(settings.host, *settings.allowed_hosts),
         require_keys=settings.require_keys or is_exposed(settings),
+        behind_proxy=settings.behind_proxy,
+        audit_log=settings.audit_log,
+        allowed_functions=None if settings.allow_functions is None else read_allow_list(settings.allow_functions),
         open_to_network=settings.insecure_open_to_network,
     )

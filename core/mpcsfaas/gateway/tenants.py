@@ -7,7 +7,7 @@ Names of groups are kept with the tenant in front.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Generic, TypeVar
@@ -97,7 +97,7 @@ class Owners:
             if found is None:
                 return "", ""
             known = found.tenant, found.public_id
-            _remember(self._functions, [(function_id, known)])
+            _remember(self._functions, {function_id: known})
         return known
 
     async def tasks(self, task_ids: Sequence[str]) -> list[str]:
@@ -111,10 +111,10 @@ class Owners:
 
     def learn(self, task_ids: Iterable[str], tenant: str) -> None:
         """Remember whose tasks are."""
-        _remember(self._tasks, ((task_id, tenant) for task_id in task_ids))
+        _remember(self._tasks, dict.fromkeys(task_ids, tenant))
 
 
-def _remember(known: dict[str, T], news: Iterable[tuple[str, T]]) -> None:
+def _remember(known: dict[str, T], news: Mapping[str, T]) -> None:
     known.update(news)
     while len(known) > REMEMBERED:
         del known[next(iter(known))]
@@ -182,14 +182,13 @@ class TenantStorage:
     async def enqueue_by(self, send: Send[Task, Enqueued], tasks: Sequence[Task]) -> Sequence[Enqueued]:
         """As `enqueue`, by this way to the storage."""
         answers = await send([self._kept_task(task) for task in tasks])
-        self._owners.learn(
-            (answer.task_id for answer in answers if answer.status is EnqueueStatus.ACCEPTED), self._tenant
-        )
+        accepted = EnqueueStatus.ACCEPTED
+        self._owners.learn([answer.task_id for answer in answers if answer.status is accepted], self._tenant)
         return answers
 
     def _kept_task(self, task: Task) -> Task:
         function_id, group = self._function(task.function_id), task.options.group
-        kept = group and self.group(group)
+        kept = None if group is None else self.group(group)
         if kept != group:
             return structs.replace(task, function_id=function_id, options=structs.replace(task.options, group=kept))
         return task if function_id == task.function_id else structs.replace(task, function_id=function_id)

@@ -50,6 +50,13 @@ class Settings(BaseModel):
     )
     tls_certificate: Folder | None = Field(None, description="File with the gateway's certificate and its chain (PEM).")
     tls_key: Folder | None = Field(None, description="File with the private key of the certificate (PEM).")
+    allow_functions: Folder | None = Field(
+        None, description="File with the ids of the functions that may be registered, one a line; if none, any may be."
+    )
+    audit_log: str | None = Field(
+        None,
+        description="File for the audit log: who changed what, when and from where; - for standard error.",
+    )
     insecure_open_to_network: bool = Field(
         False, description="Let in everybody who reaches the gateway: each can run any code on every worker."
     )

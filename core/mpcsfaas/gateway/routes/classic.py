@@ -3,6 +3,7 @@
 from fastapi import Request, Response
 
 from mpcsfaas.gateway import base64_text, pickled
+from mpcsfaas.gateway.auth.audit import note
 from mpcsfaas.gateway.bodies import JSON, BodyReader, respond
 from mpcsfaas.gateway.context import gateway_of
 from mpcsfaas.gateway.openapi import READ_ERRORS, WRITE_ERRORS, answer, errors, request_body
@@ -62,6 +63,7 @@ async def register_function(request: Request) -> Response:
     payload = base64_text.decode(wanted.payload)
     identity = function_id(wanted.name, SERIALIZER, payload)
     function = Function(identity, wanted.name, payload, SERIALIZER, created_at=gateway.storage.clock())
+    note(request.scope, function=identity, name=wanted.name)
     await register(gateway, function)
     return respond(request, ClassicFunctionAnswer(identity))
 
@@ -84,6 +86,7 @@ async def execute_function(request: Request) -> Response:
     function = str(wanted.function_id)
     task = Task(new_task_id(), function, payload, SERIALIZER, gateway.storage.clock(), options)
     accepted = await accept(gateway, task)
+    note(request.scope, function=function, task=accepted.id)
     return respond(request, ClassicTaskAnswer(accepted.id))
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from fastapi import Query, Request, Response
 
 from mpcsfaas.gateway import problems
+from mpcsfaas.gateway.auth.audit import note
 from mpcsfaas.gateway.bodies import BodyReader, respond
 from mpcsfaas.gateway.context import gateway_of
 from mpcsfaas.gateway.openapi import READ_ERRORS, WRITE_ERRORS, answer, errors, request_body
@@ -35,10 +36,12 @@ async def register_function(request: Request) -> Response:
     """Register a function. The same content again gives the same id."""
     gateway = gateway_of(request)
     wanted = await READER.read(request)
+    identity = function_id(wanted.name, wanted.serializer, wanted.payload)
+    note(request.scope, function=identity, name=wanted.name)
     function, is_new = await register(
         gateway,
         Function(
-            id=function_id(wanted.name, wanted.serializer, wanted.payload),
+            id=identity,
             name=wanted.name,
             payload=wanted.payload,
             serializer=wanted.serializer,

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from mpcsfaas.errors import SerializationError
 from mpcsfaas.gateway import problems
+from mpcsfaas.gateway.auth.audit import named, note
 from mpcsfaas.gateway.bodies import BodyReader, media_type, respond, wants_msgpack
 from mpcsfaas.gateway.context import Gateway, gateway_of
 from mpcsfaas.gateway.openapi import READ_ERRORS, WRITE_ERRORS, answer, errors, request_body
@@ -61,6 +62,7 @@ async def submit_task(request: Request) -> Response:
         accepted, result = await accept_and_wait(gateway, task, seconds)
     else:
         accepted, result = await accept(gateway, task), None
+    note(request.scope, function=task.function_id, task=accepted.id)
     headers = {"Location": f"/v1/tasks/{accepted.id}"}
     if result is None:
         return respond(request, accepted, 202, headers)
@@ -81,7 +83,9 @@ async def submit_batch(request: Request) -> Response:
     batch = await BATCH.read(request)
     content_type = media_type(request.headers["content-type"])
     built = [_build(gateway, item, content_type) for item in batch.tasks]
-    accepted = iter(await accept_all(gateway, [item for item in built if isinstance(item, Task)]))
+    tasks = [item for item in built if isinstance(item, Task)]
+    note(request.scope, functions=named({task.function_id: None for task in tasks}), tasks=len(tasks))
+    accepted = iter(await accept_all(gateway, tasks))
     results = [next(accepted) if isinstance(item, Task) else item for item in built]
     return respond(request, _batch_answer(results))
 
@@ -156,6 +160,7 @@ async def cancel_task(request: Request, task_id: UUID) -> Response:
 async def cancel_tasks(request: Request) -> Response:
     """Cancel many tasks."""
     ids = [str(task_id) for task_id in (await CANCEL.read(request)).ids]
+    note(request.scope, ids=named(ids))
     states = await gateway_of(request).storage.cancel(ids)
     return respond(request, CancelAnswer([TaskState(*pair) for pair in zip(ids, states, strict=True)]))
 
@@ -168,4 +173,5 @@ async def cancel_tasks(request: Request) -> Response:
 async def retry_tasks(request: Request) -> Response:
     """Do failed tasks again, each as a new one. To ask twice is harmless: there is only one such task for each."""
     ids = [str(task_id) for task_id in (await RETRY.read(request)).ids]
+    note(request.scope, ids=named(ids))
     return respond(request, _batch_answer(await retry(gateway_of(request), ids)))
