@@ -47,3 +47,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--storages", type=_some_of(STORAGES), default=list(STORAGES), help=f"By default all: {','.join(STORAGES)}."
     )
+    parser.getgroup("mpcsfaas").addoption(
+        "--soak",
+        type=int,
+        default=1,
+        metavar="ROUNDS",
+        help="How often each test of tests/faults is done; 1 by default.",
+    )
