@@ -11,16 +11,16 @@ A plugin is a module (or any object) named by an entry point in the group `mpcsf
     def mpcsfaas_dispatch_strategies():
         return [MyStrategy]
 
-The entry point's name is the word that users type, and must be the `name` of a class that the plugin registers (a
-plugin that only adds routes, commands or observers may have any name). Hooks are synchronous; a coroutine function is
-refused at load.
+The entry point's name is the word that users type, and must be the `name` of a class that the plugin registers. A
+plugin that only adds routes, commands or observers may have any name; its `Options`, if it has any, are its options.
+Hooks are synchronous; a coroutine function is refused at load.
 """
 
 from typing import TYPE_CHECKING
 
 import pluggy
 
-from mpcsfaas.interfaces import DispatchStrategy, FailureDetector, Serializer, Storage
+from mpcsfaas.interfaces import DispatchStrategy, FailureDetector, PluginOptions, Serializer, Storage
 from mpcsfaas.model import DispatcherInfo, State
 
 if TYPE_CHECKING:
@@ -61,6 +61,11 @@ def mpcsfaas_failure_detectors() -> list[type[FailureDetector]]:
 @hookspec
 def mpcsfaas_gateway_routes(app: "FastAPI", storage: Storage) -> None:
     """Add routes to the gateway's application, once, before it serves."""
+
+
+@hookspec
+def mpcsfaas_dispatcher_starts(options: PluginOptions) -> None:
+    """Get ready beside a dispatcher, once, before it serves. `options` are the plugin's own, of its `Options`."""
 
 
 @hookspec

@@ -186,7 +186,7 @@ def _selected_plugins(wanted: _Wanted, arguments: Sequence[str]) -> list[Plugin]
     config = _values_of(arguments, "--config")[-1:]
     settings = Configuration.read(flags, Path(config[0]) if config else None).settings
     plugins = Plugins.select(settings.plugins)
-    used = [plugins.plugin(kind) for kind in wanted.kinds if kind in EXCLUSIVE_KINDS]
+    used = [plugins.plugin(kind) for kind in wanted.kinds if kind in EXCLUSIVE_KINDS] + plugins.extensions()
     return [*used, plugins.storage_plugin(settings.storage)] if Kind.STORAGE in wanted.kinds else used
 
 

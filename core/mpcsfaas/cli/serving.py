@@ -40,6 +40,8 @@ class Service:
         self._storage = setup.plugins.storage(setup.settings.storage)
         self._app = _application(setup, self._storage) if gateway else None
         strategy = setup.plugins.strategy() if dispatcher else None
+        if dispatcher:
+            setup.plugins.dispatcher_starts()
         self._dispatcher = _dispatcher(setup, self._storage, strategy) if strategy else None
         self._trial = TrialWorkers(strategy, setup.settings, setup.config)
         self._gateway_stop = asyncio.Event()

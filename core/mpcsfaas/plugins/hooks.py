@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ import pluggy
 from mpcsfaas import hookspecs
 from mpcsfaas.errors import MpcsfaasError, PluginError
 from mpcsfaas.hookspecs import PROJECT
-from mpcsfaas.interfaces import Storage
+from mpcsfaas.interfaces import PluginOptions, Storage
 from mpcsfaas.model import DispatcherInfo, State
 from mpcsfaas.plugins.discovery import did_you_mean
 
@@ -72,6 +72,12 @@ class Hooks:
         for name, call in self._calls("mpcsfaas_gateway_routes", app=app, storage=storage):
             _guard(name, "mpcsfaas_gateway_routes", call)
 
+    def dispatcher_starts(self, options_of: Callable[[str], PluginOptions]) -> None:
+        """Let plugins, each with its options, get ready beside a dispatcher. Raises `PluginError`, or what is ours."""
+        hook = "mpcsfaas_dispatcher_starts"
+        for one in self._implementations(hook):
+            _guard(one.plugin_name, hook, _bound(one, {"options": options_of(one.plugin_name)}))
+
     def cli(self, app: "typer.Typer") -> None:
         """Let plugins add commands. Raises `PluginError`, naming the plugin that failed."""
         for name, call in self._calls("mpcsfaas_cli", app=app):
@@ -89,9 +95,13 @@ class Hooks:
 
     def _calls(self, hook: str, **arguments: object) -> Iterator[tuple[str, Callable[[], object]]]:
         # One call per plugin, so that one plugin's error neither hides its name nor starves the others.
+        for one in self._implementations(hook):
+            yield one.plugin_name, _bound(one, arguments)
+
+    def _implementations(self, hook: str) -> Iterator[pluggy.HookImpl]:
+        """In the order of selection."""
         implementations: list[pluggy.HookImpl] = getattr(self._manager.hook, hook).get_hookimpls()
-        for one in reversed(implementations):
-            yield one.plugin_name, partial(one.function, **{name: arguments[name] for name in one.argnames})
+        return reversed(implementations)
 
     def _check(self, plugin: object, attribute: str, function: Callable[..., object]) -> None:
         marks = self._manager.parse_hookimpl_opts(plugin, attribute)
@@ -105,6 +115,11 @@ class Hooks:
             raise HookDefect(f"{attribute!r} is a hook wrapper; hooks of mpcsfaas cannot be wrapped")
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
             raise HookDefect(f"{attribute!r} is async; hooks are plain functions")
+
+
+def _bound(implementation: pluggy.HookImpl, arguments: Mapping[str, object]) -> Callable[[], object]:
+    """A call with those of the arguments that the plugin wants."""
+    return partial(implementation.function, **{name: arguments[name] for name in implementation.argnames})
 
 
 def _candidates(plugin: object) -> Iterator[tuple[str, Callable[..., object]]]:

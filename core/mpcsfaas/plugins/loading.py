@@ -79,7 +79,7 @@ def _load(registration: Registration) -> Plugin:
     implementation = _import(registration)
     _check_api_version(implementation)
     kind, cls = _check_classes(registration.name, _classes(registration.name, implementation))
-    options = _check_options(cls, kind) if cls else PluginOptions
+    options = _check_options(cls or implementation, kind)
     return Plugin(registration, implementation, kind, cls, options)
 
 
@@ -156,7 +156,8 @@ def _check_options(cls: Any, kind: Kind) -> type[PluginOptions]:
     base = StorageOptions if kind is Kind.STORAGE else PluginOptions
     options = getattr(cls, "Options", PluginOptions)
     if not (isinstance(options, type) and issubclass(options, base)):
-        raise _Defect(f"{cls.__qualname__}.Options is not a subclass of {base.__module__}.{base.__name__}")
+        owner = getattr(cls, "__qualname__", "its module")
+        raise _Defect(f"{owner}.Options is not a subclass of {base.__module__}.{base.__name__}")
     for field, details in options.model_fields.items():
         if details.is_required():
             raise _Defect(f"its option {field!r} has no default")

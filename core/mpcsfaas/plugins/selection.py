@@ -90,6 +90,15 @@ class Plugins:
         """Let the selected plugins add routes. Raises `PluginError`, naming the plugin that failed."""
         self._hooks.gateway_routes(app, storage)
 
+    def dispatcher_starts(self) -> None:
+        """Let the selected plugins get ready beside a dispatcher. Raises `PluginError`, `SettingsError`, or theirs."""
+        models = {plugin.name: plugin.options for plugin in self._selected}
+        self._hooks.dispatcher_starts(lambda name: self._options(name, models[name]))
+
+    def extensions(self) -> list[Plugin]:
+        """The selected plugins that only add routes, commands or observers."""
+        return [plugin for plugin in self._selected if plugin.kind is Kind.EXTENSION]
+
     def cli(self, app: "typer.Typer") -> None:
         """Let the selected plugins add commands. Raises `PluginError`, naming the plugin that failed."""
         self._hooks.cli(app)
