@@ -8,6 +8,8 @@ import msgspec
 import schemathesis
 
 BINARY_FIELDS = ("payload", "value")
+LEAST_INTEGER, GREATEST_INTEGER = -(2**63), 2**64 - 1
+"""That msgpack has."""
 
 
 @schemathesis.serializer("application/x-msgpack")
@@ -30,6 +32,8 @@ def _with_bytes(value: Any) -> Any:
             name: _bytes_of(item) if name in BINARY_FIELDS and isinstance(item, str) else _with_bytes(item)
             for name, item in value.items()
         }
+    if isinstance(value, int):
+        return max(LEAST_INTEGER, min(value, GREATEST_INTEGER))
     return value
 
 

@@ -10,8 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from mpcsfaas.dispatcher.ledger import Ledger
 from mpcsfaas.plugins import Plugins
+from mpcsfaas.scheduling import Scheduler
 from mpcsfaas.testing.simulation import Machinery, simulate
 from mpcsfaas.testing.simulation.__main__ import main
 
@@ -68,7 +68,7 @@ def test_a_strategy_without_workers_that_connect_is_refused() -> None:
 
 
 def test_a_broken_promise_is_told_with_the_command_that_shows_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Ledger, "take_overdue", Ledger.take)
+    monkeypatch.setattr(Scheduler, "dispatch", lambda self, assignments, now: [])
     result = run("--seed", "51")
     assert result.exit_code == 1
     assert "uv run python -m mpcsfaas.testing.simulation --seed 51 --plugin push" in result.stdout
