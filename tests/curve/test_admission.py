@@ -125,7 +125,10 @@ def scene(request: pytest.FixtureRequest, tmp_path: Path) -> Scene:
 def in_loop(test: Callable[[Scene], Coroutine[None, None, None]]) -> Callable[[Scene], None]:
     @wraps(test)
     def run(scene: Scene) -> None:
+        defects: list[object] = []
+
         async def listening() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda _, context: defects.append(context))
             await scene.start()
             try:
                 await test(scene)
@@ -133,6 +136,7 @@ def in_loop(test: Callable[[Scene], Coroutine[None, None, None]]) -> Callable[[S
                 await scene.strategy.stop()
 
         asyncio.run(listening())
+        assert not defects
 
     return run
 
