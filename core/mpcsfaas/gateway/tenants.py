@@ -193,17 +193,18 @@ class TenantStorage:
 
     async def enqueue_by(self, send: Send[Task, Enqueued], tasks: Sequence[Task]) -> Sequence[Enqueued]:
         """As `enqueue`, by this way to the storage."""
-        answers = await send([self._kept_task(task) for task in tasks])
+        answers = await send(self._kept(tasks))
         accepted = EnqueueStatus.ACCEPTED
         self._owners.learn([answer.task_id for answer in answers if answer.status is accepted], self._tenant)
         return answers
 
-    def _kept_task(self, task: Task) -> Task:
-        function_id, group = self._function(task.function_id), task.options.group
-        kept = None if group is None else self.group(group)
-        if kept != group:
-            return structs.replace(task, function_id=function_id, options=structs.replace(task.options, group=kept))
-        return task if function_id == task.function_id else structs.replace(task, function_id=function_id)
+    def _kept(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Tasks as the storage has them. Few functions and groups have many tasks: each name is translated once."""
+        functions = {name: self._function(name) for name in {task.function_id for task in tasks}}
+        groups = {name: name and self.group(name) for name in {task.options.group for task in tasks}}
+        if all(name == kept for names in (functions, groups) for name, kept in names.items()):
+            return tasks
+        return [_renamed(task, functions[task.function_id], groups[task.options.group]) for task in tasks]
 
     async def cancel(self, task_ids: Sequence[str]) -> list[State | None]:
         """See `Storage`."""
@@ -276,6 +277,12 @@ class TenantStorage:
     async def dispatchers(self) -> list[DispatcherInfo]:
         """See `Storage`."""
         return await self._storage.dispatchers()
+
+
+def _renamed(task: Task, function_id: str, group: str | None) -> Task:
+    if group == task.options.group:
+        return structs.replace(task, function_id=function_id)
+    return structs.replace(task, function_id=function_id, options=structs.replace(task.options, group=group))
 
 
 def _is_made_here(function_id: str) -> bool:
