@@ -147,6 +147,10 @@ class AttemptKey(NamedTuple):
     number: int
 
 
+_make = tuple.__new__
+"""As `AttemptKey(…)` does, but in half the time, of which a dispatcher would else spend a tenth of its own."""
+
+
 class Attempt(Struct, frozen=True):
     """One hand-over of a task, as claimed by a dispatcher. `number` starts at 1."""
 
@@ -161,7 +165,7 @@ class Attempt(Struct, frozen=True):
     @property
     def key(self) -> AttemptKey:
         """The fencing token."""
-        return AttemptKey(self.task.id, self.number)
+        return _make(AttemptKey, (self.task.id, self.number))
 
 
 class AttemptResult(Struct, frozen=True, omit_defaults=True):
@@ -185,7 +189,7 @@ class AttemptResult(Struct, frozen=True, omit_defaults=True):
     @property
     def key(self) -> AttemptKey:
         """The fencing token."""
-        return AttemptKey(self.task_id, self.number)
+        return _make(AttemptKey, (self.task_id, self.number))
 
 
 class AttemptRecord(Struct, frozen=True, omit_defaults=True):
