@@ -1,5 +1,6 @@
 """Options of the whole test run. They are here as pytest reads only this file before it reads its command line."""
 
+import os
 import signal
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
@@ -38,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--long"):
         settings.register_profile("long", max_examples=LONG_EXAMPLES, deadline=None)
         settings.load_profile("long")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more process than cores for the whole suite, much of which waits; none for tests that are named."""
+    is_whole_suite = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return (os.cpu_count() or 1) + 1 if is_whole_suite else 0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
