@@ -41,13 +41,21 @@ class Recent:
         self._results: OrderedDict[str, Ended] = OrderedDict()
         self._bytes = 0
         self._feed: deque[Ended] = deque(maxlen=most)
+        self.interruptions = 0
+        """How often it was heard that another process wrote."""
 
-    def add(self, ended: Iterable[Ended]) -> None:
-        """These are durable now, in the order of their sequence."""
+    def add(self, ended: Iterable[Ended], interruptions: int | None = None) -> None:
+        """These are durable now, in the order of their sequence.
+
+        `interruptions` is how many there had been when these were written. If there were more since, others may stand
+        behind these of which was told already: then the feed does not begin with them.
+        """
+        is_certain = interruptions in (None, self.interruptions)
         for item in ended:
             if self._feed and item.completion.sequence != self._feed[-1].completion.sequence + 1:
                 self._feed.clear()
-            self._feed.append(item)
+            if is_certain:
+                self._feed.append(item)
             self._results[item.completion.task_id] = item
             self._bytes += item.size
         while len(self._results) > self._most or self._bytes > self._most_bytes:
@@ -56,6 +64,7 @@ class Recent:
 
     def others_wrote(self) -> None:
         """Another process wrote: the feed may go on behind what is known here."""
+        self.interruptions += 1
         self._feed.clear()
 
     def results(self, task_ids: Iterable[str], now: float) -> dict[str, TaskResult]:

@@ -1,6 +1,6 @@
 """What `Recent` says is never wrong: it is what the file would say, or nothing."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mpcsfaas.interfaces.storage import Completion
@@ -21,39 +21,43 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("ours"), st.integers(1, 4), st.booleans()),
         st.tuples(st.just("theirs"), st.integers(1, 4), st.booleans()),
-        st.tuples(st.just("heard"), st.just(0), st.just(True)),
+        st.tuples(st.sampled_from(["heard", "synced"]), st.just(0), st.just(True)),
     ),
     max_size=20,
 )
 
 
+@example([("ours", 1, True), ("theirs", 1, True), ("heard", 0, True), ("synced", 0, True)], 1, 1, 0)
 @given(STEPS, st.integers(0, 12), st.integers(1, 10), st.sampled_from([0, DROPPED]))
 def test_it_says_what_the_file_would_say_or_nothing(
     steps: list[tuple[str, int, bool]], after: int, limit: int, now: int
 ) -> None:
     recent = Recent(most=8)
     file: list[Ended] = []
-    unheard = False
-    """Whether another process has written what this one has not heard of, behind all that it knows."""
+    pending: list[tuple[list[Ended], int]] = []
+    """What this process has written, and is yet to tell of: the disk has to have it first."""
+    unheard = 0
+    """The last that another process has written, if this one is yet to hear of it."""
     for who, number, lasts in steps:
         items = [ended(len(file) + i + 1, drop_at=10**9 if lasts else DROPPED) for i in range(number)]
         file += items
         if who == "ours":
-            recent.add(items)
-            unheard = False
+            pending.append((items, recent.interruptions))
         elif who == "theirs":
-            unheard = True
-        else:
+            unheard = len(file)
+        elif who == "heard":
             recent.others_wrote()
-            unheard = False
+            unheard = 0
+        elif pending:
+            recent.add(*pending.pop(0))
     lasting = [item for item in file if now < item.drop_at]
     truth = [item.completion for item in lasting if item.completion.sequence > after]
     said = recent.completions(after, limit, now)
-    assert said in ([], truth[:limit]) or (unheard and said == truth[: len(said)])
+    assert said in ([], truth[:limit]) or ((unheard or pending) and said == truth[: len(said)])
     for name, result in recent.results([item.completion.task_id for item in file], now).items():
         assert result == file[int(name) - 1].result
         assert now < file[int(name) - 1].drop_at
-    if not unheard and recent.is_latest(after):
+    if not pending and unheard <= after and recent.is_latest(after):
         assert after == len(file)
 
 

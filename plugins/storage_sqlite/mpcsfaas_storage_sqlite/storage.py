@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from functools import partial
 from math import inf
 from time import time
 from typing import Any, ClassVar
@@ -28,7 +29,7 @@ from mpcsfaas_storage_sqlite import acceptance, claims, endings, functions, hous
 from mpcsfaas_storage_sqlite.claims import Claim, Renewal
 from mpcsfaas_storage_sqlite.connection import connect_reader, connect_writer
 from mpcsfaas_storage_sqlite.disk import Disk
-from mpcsfaas_storage_sqlite.lane import Operation
+from mpcsfaas_storage_sqlite.lane import News, Operation
 from mpcsfaas_storage_sqlite.listing import Listing
 from mpcsfaas_storage_sqlite.location import PREFIX, path_of
 from mpcsfaas_storage_sqlite.options import SqliteOptions, Synchronous
@@ -97,9 +98,12 @@ class SqliteStorage(Storage):
             self._recent.others_wrote()
             self._completion.set()
 
-    def _ended(self, ended: Sequence[Ended]) -> None:
-        """What the writer tells once ends of tasks are on the disk."""
-        self._recent.add(ended)
+    def _ended(self, ended: Sequence[Ended]) -> News:
+        """What is to be told once these ends of tasks are on the disk."""
+        return partial(self._tell, ended, self._recent.interruptions)
+
+    def _tell(self, ended: Sequence[Ended], interruptions: int) -> None:
+        self._recent.add(ended, interruptions)
         self._completion.set()
 
     async def _write(self, operation: Operation, argument: Any, size: int = 1) -> Any:

@@ -30,7 +30,7 @@ class Writer(Lane):
         max_unfinished: int,
         disk: Disk,
         committed: Committed,
-        ended: Callable[[Sequence[Ended]], None],
+        ended: Callable[[Sequence[Ended]], News],
     ) -> None:
         super().__init__(name, patience)
         self._clock = clock
@@ -64,7 +64,7 @@ class Writer(Lane):
         self._disk.fold_if_due(self.connection)
         effects = transaction.effects
         self._committed(Effects(work=effects.work, fenced=effects.fenced), transaction.next_ready_at)
-        return partial(self._ended, effects.ended) if effects.ended else None
+        return self._ended(effects.ended) if effects.ended else None
 
     def settle(self, calls: Sequence[Call], news: News | None) -> None:
         """See `Lane`. What must last is settled once it is on the disk."""
