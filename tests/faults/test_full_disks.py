@@ -15,7 +15,9 @@ from mpcsfaas.testing.deployment import Deployment
 from mpcsfaas.testing.platform import PlatformProcess, wait_until
 from mpcsfaas.testing.redis_server import RedisServer
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk")
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 and "CI" not in os.environ, reason="only root can mount a small disk; .ci/run is root's"
+)
 
 MEGABYTE = 1024 * 1024
 

@@ -33,8 +33,8 @@ class Waits:
         self._closed = False
         self._seen: dict[str, int] = {}
         """The server's count of news of which each dispatcher has been told."""
-        self._told: dict[str, asyncio.Task[_Look]] = {}
-        """What each dispatcher that a message woke has been told of."""
+        self._told: dict[str, asyncio.Future[tuple[_Look | BaseException]]] = {}
+        """What each dispatcher that a message woke has been told of, or why that is not known."""
         self.work = WakeUp()
         self.completion = WakeUp()
 
@@ -43,8 +43,6 @@ class Waits:
         self._closed = True
         self.work.set()
         self.completion.set()
-        for look in self._told.values():
-            look.cancel()
 
     def forget(self, dispatcher_id: str) -> None:
         """Its next wait is like its first."""
@@ -68,19 +66,19 @@ class Waits:
             pause = min(left, self._poll_interval, look.until_ready)
             await self.work.wait(look.version, pause)
             if self.work.version != look.version and not self._closed:
-                self._told[dispatcher_id] = loop.create_task(self._look())
+                self._told[dispatcher_id] = asyncio.gather(self._look(), return_exceptions=True)
                 return
             if pause == look.until_ready:
                 return
             look = await self._look()
 
     async def _first_look(self, dispatcher_id: str) -> _Look:
-        told = self._told.pop(dispatcher_id, None)
-        if told is None:
-            return await self._look()
-        look = await told
-        self._seen[dispatcher_id] = look.news
-        return look
+        if dispatcher_id in self._told:
+            (look,) = await self._told.pop(dispatcher_id)
+            if isinstance(look, _Look):
+                self._seen[dispatcher_id] = look.news
+                return look
+        return await self._look()
 
     async def _look(self) -> _Look:
         version, key = self.work.version, self._client.key
@@ -98,7 +96,7 @@ class Waits:
         """See `Storage.wait_for_completions`. The server is asked for what no message told, and now and then."""
         loop = asyncio.get_running_loop()
         end = loop.time() + timeout
-        was_told = self._recent.is_latest(after)
+        was_told = timeout > 0 and self._recent.is_latest(after)
         while not self._closed:
             version = self.completion.version
             found = self._recent.completions(after, limit, self._client.now())
