@@ -15,7 +15,7 @@ from mpcsfaas import wire
 from mpcsfaas.complaints import Complaints
 from mpcsfaas.curve import owner_of
 from mpcsfaas.errors import InvalidFrame
-from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, StrategyContext
+from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, Rejections, StrategyContext
 from mpcsfaas.model import AttemptKey, WorkerInfo
 from mpcsfaas.scheduling import Adopt, GiveBack, Grow, Lose, Policy, Report, Scheduler, Session
 from mpcsfaas.sockets import Doorway, ListeningOptions
@@ -147,6 +147,10 @@ class ListeningStrategy(DispatchStrategy, Generic[Word]):
         """Every registered worker."""
         offset = time.time() - time.monotonic()
         return [session.info(offset) for session in self._machine.sessions()]
+
+    def rejections(self) -> Rejections:
+        """Malformed frames, and who was refused at the door."""
+        return Rejections(self.malformed, self._channel.refused if self._channel else 0)
 
     async def stop(self) -> None:
         """Say what is to be said yet, and close. Workers go on with what they run, and look for another dispatcher."""

@@ -296,6 +296,10 @@ class DispatcherInfo(Struct, frozen=True):
     workers: tuple[WorkerInfo, ...] = ()
     fenced: int = 0
     """Late and repeated words about attempts that it rejected since its start."""
+    malformed: int = 0
+    """Frames from workers that were no messages, and that it dropped since its start."""
+    refused: int = 0
+    """Attempts to connect that it refused since its start, because of an unknown key."""
 
 
 def new_task_id() -> str:

@@ -241,13 +241,20 @@ class Doorway(Channel):
         super().__init__(zmq.ROUTER, lambda message: heard(message, ""), lambda: None)
         self._heard_from = heard
         self._is_guarded = keyring is not None
+        self._doorkeeper: Doorkeeper | None = None
         if keyring and key:
             self._socket.curve_server = True
             self._socket.curve_publickey = key.public_key.encode()
             self._socket.curve_secretkey = key.secret_key.encode()
             self._socket.set(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
             self._socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)  # Admit nobody while there is no doorkeeper.
-            self._attendants.append(Doorkeeper(self._context, keyring.allow_list))
+            self._doorkeeper = Doorkeeper(self._context, keyring.allow_list)
+            self._attendants.append(self._doorkeeper)
+
+    @property
+    def refused(self) -> int:
+        """How often somebody was not let in."""
+        return self._doorkeeper.refused if self._doorkeeper else 0
 
     def _hear_one(self) -> None:
         """The first part says where a message is from, also by key: copying would leave that behind."""

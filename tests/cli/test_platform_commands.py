@@ -24,7 +24,9 @@ def test_workers_are_listed(mpcsfaas: CommandLine, platform: PlatformProcess) ->
     (dispatcher,) = mpcsfaas.json("workers")
     assert (dispatcher["strategy"], dispatcher["pid"]) == ("local", platform.pid)
     assert sum(worker["slots"] for worker in dispatcher["workers"]) == 2
-    assert f"(local) on {dispatcher['host']}, process {platform.pid}" in mpcsfaas("workers")[0]
+    told = mpcsfaas("workers")[0]
+    assert f"(local) on {dispatcher['host']}, process {platform.pid}" in told
+    assert "rejected: 0 late words, 0 bad frames, 0 unknown keys" in told
 
 
 def test_the_url_may_be_given(alone: CommandLine, platform: PlatformProcess) -> None:

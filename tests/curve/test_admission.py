@@ -14,7 +14,7 @@ from mpcsfaas import wire
 from mpcsfaas.curve import Keyring, WorkerKey
 from mpcsfaas.curve.key_files import new_pair
 from mpcsfaas.errors import MpcsfaasError
-from mpcsfaas.interfaces import Assignment, StrategyContext
+from mpcsfaas.interfaces import Assignment, Rejections, StrategyContext
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, FailureKind, Function, Task
 from mpcsfaas.sockets import ListeningOptions, present
 from mpcsfaas_heartbeat.heartbeat import HeartbeatDetector, HeartbeatOptions
@@ -157,6 +157,7 @@ async def test_a_key_that_nobody_admitted_does_not_get_in(scene: Scene) -> None:
         await peer.say(wire.Hello("local/1", "host", 1, slots=2, window=2))
         assert await peer.hears_nothing()
     assert not scene.workers
+    assert scene.strategy.rejections() == Rejections(malformed=0, refused=1)
 
 
 @in_loop
@@ -206,7 +207,7 @@ async def test_nobody_registers_as_another(scene: Scene) -> None:
         await ann.register("a/1")
         for stolen in ("a/1", "a/2", "local/1", "b", "bb/1", ""):
             await bob.say(wire.Hello(stolen, "rogue", 2, slots=9, window=9))
-        await until(lambda: scene.strategy.malformed == 6)
+        await until(lambda: scene.strategy.rejections() == Rejections(malformed=6, refused=0))
         await bob.register("b/1")
     assert [(worker.id, worker.host) for worker in scene.strategy.workers()] == [("a/1", "host"), ("b/1", "host")]
 

@@ -11,7 +11,7 @@ import pytest
 
 from mpcsfaas.dispatcher import Dispatcher, DispatcherSettings
 from mpcsfaas.errors import StorageUnavailable
-from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, StrategyContext, WorkerLink
+from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, Rejections, StrategyContext, WorkerLink
 from mpcsfaas.interfaces.storage import StorageOptions
 from mpcsfaas.model import (
     Attempt,
@@ -56,6 +56,9 @@ class PlayedStrategy(DispatchStrategy):
 
     def capacity(self) -> int:
         return self.slots - len(self.held)
+
+    def rejections(self) -> Rejections:
+        return Rejections(malformed=3, refused=4)
 
     def labels(self) -> list[frozenset[str]]:
         return [frozenset({"gpu"})]
@@ -313,7 +316,8 @@ def test_what_a_worker_still_holds_is_adopted_from_a_dead_dispatcher() -> None:
             await scene.until(scene.dispatcher.serving.is_set)
             keys = [AttemptKey(task_id, 1), AttemptKey(stale, 1)]
             assert await scene.strategy.context.adopt(keys) == {(task_id, 1)}
-            assert scene.dispatcher.info().fenced == 1
+            info = scene.dispatcher.info()
+            assert (info.fenced, info.malformed, info.refused) == (1, 3, 4)
             scene.strategy.finish(AttemptKey(task_id, 1))
             await scene.until_state(task_id, State.COMPLETED)
             assert (await scene.record(task_id)).attempt == 1

@@ -16,7 +16,9 @@ WORKER = WorkerInfo("d/1", "node", 4711, slots=8, busy=3, labels=("gpu",), pytho
 
 @pytest.fixture
 def reported(gateway: GatewayThread) -> Iterator[None]:
-    info = DispatcherInfo("d", "node", 4700, "local", 1.0, gateway.storage.clock() + 60, (WORKER,))
+    info = DispatcherInfo(
+        "d", "node", 4700, "local", 1.0, gateway.storage.clock() + 60, (WORKER,), malformed=5, refused=6
+    )
     gateway.run(gateway.storage.report_dispatcher(info))
     yield
     gateway.run(gateway.storage.remove_dispatcher("d"))
@@ -66,6 +68,8 @@ def test_workers_are_listed_by_dispatcher(api: httpx.Client) -> None:
                 "started_at": 1.0,
                 "workers": [worker],
                 "fenced": 0,
+                "malformed": 5,
+                "refused": 6,
             }
         ]
     }

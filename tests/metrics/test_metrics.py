@@ -78,7 +78,7 @@ def test_workers_and_those_that_went(gateway: GatewayThread, api: httpx.Client) 
     workers = tuple(WorkerInfo(name, "host", 1, slots=4, busy=1) for name in ("one", "two"))
 
     def report(present: tuple[WorkerInfo, ...]) -> dict[str, float]:
-        info = DispatcherInfo("d", "host", 1, "push", 0.0, time.time() + 60, present, fenced=7)
+        info = DispatcherInfo("d", "host", 1, "push", 0.0, time.time() + 60, present, 7, malformed=8, refused=9)
         gateway.run(gateway.storage.report_dispatcher(info))
         return scrape(api)
 
@@ -88,6 +88,8 @@ def test_workers_and_those_that_went(gateway: GatewayThread, api: httpx.Client) 
     assert figures["mpcsfaas_slots d push"] == 8
     assert figures["mpcsfaas_slots_busy d push"] == 2
     assert figures["mpcsfaas_fenced_results d push"] == 7
+    assert figures["mpcsfaas_bad_frames d push"] == 8
+    assert figures["mpcsfaas_refused_connections d push"] == 9
     assert figures["mpcsfaas_workers_gone_total"] == 0
     assert report(workers[:1])["mpcsfaas_workers_gone_total"] == 1
     gateway.run(gateway.storage.remove_dispatcher("d"))

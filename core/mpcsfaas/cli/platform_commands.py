@@ -42,7 +42,8 @@ def workers(url: Url = None, as_json: Json = False) -> None:
     for dispatcher in dispatchers:
         typer.echo(
             f"dispatcher {dispatcher.id} ({dispatcher.strategy}) on {dispatcher.host}, process {dispatcher.pid},"
-            f" started {ago(dispatcher.started_at)}"
+            f" started {ago(dispatcher.started_at)}; rejected: {dispatcher.fenced} late words,"
+            f" {dispatcher.malformed} bad frames, {dispatcher.refused} unknown keys"
         )
     columns = ("worker", "host", "process", "slots", "busy", "labels", "python", "seen")
     print_table(columns, [_row(worker) for dispatcher in dispatchers for worker in dispatcher.workers])

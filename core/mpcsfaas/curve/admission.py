@@ -23,6 +23,8 @@ class Doorkeeper:
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", allow_list: AllowList) -> None:
         """At work from now on, in the running event loop, for the sockets of this context that demand it."""
+        self.refused = 0
+        """Times that somebody was not let in."""
         self._allow_list = allow_list
         self._complaints = Complaints(log)
         self._loop = asyncio.get_running_loop()
@@ -48,6 +50,7 @@ class Doorkeeper:
         self._allow_list.look()
         if self._allow_list.name_of(key.decode()) is not None:
             return ADMITTED, key
+        self.refused += 1
         self._complaints.warn(
             "Refused a worker at %s, whose key %s is not admitted. See: mpcsfaas worker-keys list",
             address.decode(errors="replace"), key.decode(),

@@ -246,6 +246,7 @@ class Dispatcher:
 
     def info(self) -> DispatcherInfo:
         """This dispatcher's report of itself."""
+        rejections = self._strategy.rejections()
         return DispatcherInfo(
             id=self.id,
             host=socket.gethostname(),
@@ -255,6 +256,8 @@ class Dispatcher:
             expires_at=self._storage.clock() + REPORT_LIFETIME,
             workers=tuple(self._strategy.workers()),
             fenced=self._fenced,
+            malformed=rejections.malformed,
+            refused=rejections.refused,
         )
 
     async def _leave(self) -> None:

@@ -80,6 +80,8 @@ DISPATCHER = {
         }
     ],
     "fenced": 0,
+    "malformed": 0,
+    "refused": 0,
 }
 STATISTICS = {
     "queued": 12,

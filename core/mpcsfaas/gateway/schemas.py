@@ -11,6 +11,7 @@ from mpcsfaas.model import (
     DEFAULT_RESULT_TTL,
     DEFAULT_RETRY_DELAY,
     AttemptRecord,
+    DispatcherInfo,
     Failure,
     FailureKind,
     Function,
@@ -277,6 +278,13 @@ class DispatcherAnswer(Struct, frozen=True):
     started_at: float
     workers: tuple[WorkerInfo, ...]
     fenced: int
+    malformed: int
+    refused: int
+
+    @classmethod
+    def of(cls, info: DispatcherInfo) -> "DispatcherAnswer":
+        """The public view of a dispatcher's report."""
+        return cls(*(getattr(info, name) for name in cls.__struct_fields__))
 
 
 class WorkersAnswer(Struct, frozen=True):

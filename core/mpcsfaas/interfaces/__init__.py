@@ -4,7 +4,7 @@ from mpcsfaas.interfaces.failure_detector import FailureDetector
 from mpcsfaas.interfaces.options import Inherited, PluginOptions
 from mpcsfaas.interfaces.serializer import Serializer
 from mpcsfaas.interfaces.storage import Storage
-from mpcsfaas.interfaces.strategy import Assignment, DispatchStrategy, StrategyContext
+from mpcsfaas.interfaces.strategy import Assignment, DispatchStrategy, Rejections, StrategyContext
 from mpcsfaas.interfaces.worker_link import LinkedAgent, LinkedOptions, WorkerLink
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "LinkedAgent",
     "LinkedOptions",
     "PluginOptions",
+    "Rejections",
     "Serializer",
     "Storage",
     "StrategyContext",

@@ -20,6 +20,15 @@ class Assignment(NamedTuple):
     timeout: float | None
 
 
+class Rejections(NamedTuple):
+    """What a strategy did not take from its workers' side since its start."""
+
+    malformed: int = 0
+    """Frames that were no messages."""
+    refused: int = 0
+    """Attempts to connect without a known key."""
+
+
 @dataclass(frozen=True, slots=True)
 class StrategyContext:
     """What the dispatcher gives a strategy. The callbacks are for the event loop's own thread; none of them blocks."""
@@ -79,6 +88,10 @@ class DispatchStrategy(ABC):
     @abstractmethod
     def workers(self) -> list[WorkerInfo]:
         """The workers known just now."""
+
+    def rejections(self) -> Rejections:
+        """What it did not take; nothing for a strategy that nobody connects to."""
+        return Rejections()
 
     def worker_url(self) -> str | None:
         """What `mpcsfaas worker --url` takes on this machine, once it is started; None if it has no `worker_link`."""

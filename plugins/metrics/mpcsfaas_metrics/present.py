@@ -31,6 +31,18 @@ class Present:
             labels,
             registry=registry,
         )
+        self._malformed = Gauge(
+            "mpcsfaas_bad_frames",
+            "Frames from workers that were no messages, and that a dispatcher has dropped since its start.",
+            labels,
+            registry=registry,
+        )
+        self._refused = Gauge(
+            "mpcsfaas_refused_connections",
+            "Attempts to connect without a known key that a dispatcher has refused since its start.",
+            labels,
+            registry=registry,
+        )
         self._gone = Counter(
             "mpcsfaas_workers_gone", "Workers that were there at one scrape, and not at the next.", registry=registry
         )
@@ -49,7 +61,7 @@ class Present:
         self._functions.set(statistics.functions)
 
     def _list(self, dispatchers: Sequence[DispatcherInfo]) -> None:
-        for gauge in (self._workers, self._slots, self._busy, self._fenced):
+        for gauge in (self._workers, self._slots, self._busy, self._fenced, self._malformed, self._refused):
             gauge.clear()
         self._dispatchers.set(len(dispatchers))
         for info in dispatchers:
@@ -58,6 +70,8 @@ class Present:
             self._slots.labels(*labels).set(sum(worker.slots for worker in info.workers))
             self._busy.labels(*labels).set(sum(worker.busy for worker in info.workers))
             self._fenced.labels(*labels).set(info.fenced)
+            self._malformed.labels(*labels).set(info.malformed)
+            self._refused.labels(*labels).set(info.refused)
         present = frozenset(worker.id for info in dispatchers for worker in info.workers)
         self._gone.inc(len(self._known - present))
         self._known = present

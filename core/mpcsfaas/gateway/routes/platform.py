@@ -82,17 +82,7 @@ async def get_readiness(request: Request) -> Response:
 async def list_workers(request: Request) -> Response:
     """List the dispatchers that are alive, and their workers."""
     infos = await gateway_of(request).storage.dispatchers()
-    return respond(
-        request,
-        WorkersAnswer(
-            [
-                DispatcherAnswer(
-                    info.id, info.host, info.pid, info.strategy, info.started_at, info.workers, info.fenced
-                )
-                for info in infos
-            ]
-        ),
-    )
+    return respond(request, WorkersAnswer([DispatcherAnswer.of(info) for info in infos]))
 
 
 @router.get(
