@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dill
 import httpx
@@ -118,6 +119,13 @@ def test_whoever_changes_something_is_in_the_log(audited: GatewayThread, log: Pa
     ]
     assert told[6]["key"] is None
     assert key.rpartition("_")[2] not in log.read_text()
+
+
+def test_who_only_asks_is_not_in_the_log(audited: GatewayThread, log: Path) -> None:
+    asked = httpx.post(f"{audited.url}/v1/tasks:results", json={"ids": [str(uuid4())]})
+    assert asked.status_code == 200
+    assert httpx.get(f"{audited.url}/v1/tasks").status_code == 200
+    assert lines(log) == []
 
 
 def test_of_many_ids_the_log_has_the_number(audited: GatewayThread, log: Path) -> None:

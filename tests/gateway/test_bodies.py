@@ -20,6 +20,7 @@ WRITES = [
     "/v1/tasks:batch",
     "/v1/tasks:cancel",
     "/v1/tasks:retry",
+    "/v1/tasks:results",
     "/register_function",
     "/execute_function",
 ]

@@ -41,6 +41,7 @@ def test_every_route_of_the_contract_is_there(document: Document) -> None:
         ("/v1/tasks:batch", "post"),
         ("/v1/tasks:cancel", "post"),
         ("/v1/tasks:retry", "post"),
+        ("/v1/tasks:results", "post"),
         ("/v1/tasks/{task_id}", "get"),
         ("/v1/tasks/{task_id}", "delete"),
         ("/v1/tasks/{task_id}/result", "get"),

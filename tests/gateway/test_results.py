@@ -131,6 +131,68 @@ def test_many_wait_and_each_gets_its_own(
     wait_until(lambda: gateway.audience == 0, what="nobody being remembered")
 
 
+# Of many tasks
+
+
+def results_of(api: httpx.Client, ids: list[str], wait: float = 0, **headers: str) -> list[dict[str, Any]]:
+    answer = api.post("/v1/tasks:results", json={"ids": ids}, params={"wait": wait}, headers=headers, timeout=90)
+    assert answer.status_code == 200, answer.text
+    if "Accept" in headers:
+        return list(msgspec.msgpack.decode(answer.content)["results"])
+    return list(answer.json()["results"])
+
+
+def test_of_many_those_that_have_ended_are_there(
+    api: httpx.Client, dispatcher: HandDispatcher, function_id: str
+) -> None:
+    ids = [submit(api, function_id) for _ in range(300)]
+    dispatcher.complete(dispatcher.claim()[::2], b"[1]")
+    assert [result["id"] for result in results_of(api, ids)] == ids[::2]
+    assert results_of(api, ids[:2]) == [api.get(f"/v1/tasks/{ids[0]}/result").json()]
+    assert results_of(api, ids[:2], **MSGPACK)[0]["value"] == b"[1]"
+    assert results_of(api, ids[1:2], wait=0.05) == []
+
+
+def test_waiting_for_many_ends_with_the_first(
+    gateway: GatewayThread, api: httpx.Client, dispatcher: HandDispatcher, function_id: str, background: Executor
+) -> None:
+    ids = [submit(api, function_id) for _ in range(20)]
+    waiting = background.submit(results_of, api, [*ids, ids[0]], 60)
+    wait_until(lambda: gateway.audience == 20, what="the wait")
+    dispatcher.complete(dispatcher.claim()[7:8], b"7")
+    assert [(result["id"], result["value"]) for result in waiting.result(30)] == [(ids[7], 7)]
+    wait_until(lambda: gateway.audience == 0, what="nobody being remembered")
+
+
+def test_what_never_will_have_a_result_is_told_at_once(
+    gateway: GatewayThread, api: httpx.Client, dispatcher: HandDispatcher, function_id: str
+) -> None:
+    waiting, expired, unknown = submit(api, function_id), submit(api, function_id, ttl=0), str(uuid.uuid4())
+    dispatcher.complete(dispatcher.claim()[1:], b"1")
+    gateway.run(gateway.storage.expire())
+    missing = results_of(api, [waiting, expired, unknown], wait=60)
+    assert [(each["id"], each["error"]["status"]) for each in missing] == [(expired, 410), (unknown, 404)]
+
+
+def test_large_values_come_in_several_answers(
+    gateway: GatewayThread, api: httpx.Client, dispatcher: HandDispatcher, function_id: str
+) -> None:
+    ids = [submit(api, function_id) for _ in range(12)]
+    dispatcher.complete(dispatcher.claim(), b'"' + b"x" * 1_000_000 + b'"')
+    left, answers = ids, 0
+    while left:
+        results = results_of(api, left)
+        assert sum(len(result["value"]) for result in results) < 8_000_000
+        left = left[len(results) :]
+        answers += 1
+    assert answers > 1
+
+
+@pytest.mark.parametrize("ids", [[], [str(uuid.uuid4())] * 1001, ["nonsense"]])
+def test_ids_that_cannot_be_watched(api: httpx.Client, ids: list[str]) -> None:
+    assert api.post("/v1/tasks:results", json={"ids": ids}).status_code == 422
+
+
 @pytest.mark.parametrize(("wait", "status"), [("-0.1", 422), ("0", 202), ("60", 200), ("60.1", 422)])
 def test_how_long_one_may_wait_is_limited(
     api: httpx.Client, dispatcher: HandDispatcher, function_id: str, wait: str, status: int

@@ -53,6 +53,7 @@ def body_of(path: str, ids: Ids) -> Any:
         "/v1/tasks:batch": {"tasks": [{"function_id": ids.function_id, "args": [1]}]},
         "/v1/tasks:cancel": {"ids": [ids.task_id]},
         "/v1/tasks:retry": {"ids": [ids.task_id]},
+        "/v1/tasks:results": {"ids": [ids.task_id]},
         "/execute_function": {"function_id": ids.function_id, "payload": CALL},
     }[path]
 

@@ -8,7 +8,7 @@ when a hint is dropped.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Hashable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -125,13 +125,13 @@ class Hub:
             _fail(position, problems.shutting_down())
 
     @contextmanager
-    def watch(self, task_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set once the task ends, or the hub closes.
+    def watch(self, *task_ids: str) -> Iterator[asyncio.Event]:
+        """An event that is set once one of the tasks ends, or the hub closes.
 
         Wait for `following`, look into the storage, and only then wait for the event; so nothing is missed.
         """
         event = asyncio.Event()
-        with _registered(self._watches, task_id, event):
+        with _registered(self._watches, task_ids, event):
             yield event
 
     async def following(self) -> None:
@@ -153,7 +153,7 @@ class Hub:
         to go on later, pass the last sequence received.
         """
         subscription = Subscription(self._backlog)
-        with _registered(self._subscriptions, group, subscription):
+        with _registered(self._subscriptions, [group], subscription):
             while not self.closed:
                 await self.following()
                 if subscription.lagging:
@@ -211,11 +211,14 @@ def _unless_expected(error: Exception) -> Exception | None:
 
 
 @contextmanager
-def _registered(registry: dict[K, set[V]], key: K, value: V) -> Iterator[None]:
-    registry.setdefault(key, set()).add(value)
+def _registered(registry: dict[K, set[V]], keys: Iterable[K], value: V) -> Iterator[None]:
+    unique = set(keys)
+    for key in unique:
+        registry.setdefault(key, set()).add(value)
     try:
         yield
     finally:
-        registry[key].discard(value)
-        if not registry[key]:
-            del registry[key]
+        for key in unique:
+            registry[key].discard(value)
+            if not registry[key]:
+                del registry[key]

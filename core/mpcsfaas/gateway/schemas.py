@@ -23,6 +23,7 @@ from mpcsfaas.model import (
 
 TEN_YEARS = 10 * 365 * 86400.0
 MAX_BATCH = 10_000
+MAX_WATCHED = 1000
 
 Duration = Annotated[float, Meta(ge=0, le=TEN_YEARS, description="Seconds.")]
 Limit = Annotated[float, Meta(gt=0, le=TEN_YEARS, description="Seconds.")]
@@ -255,6 +256,28 @@ class ResultAnswer(Struct, frozen=True):
         if value and result.serializer == "json" and not as_msgpack:
             value = Raw(value)
         return cls(result.task_id, result.state, result.serializer, value, FailureAnswer.of(result.failure), sequence)
+
+
+class ResultsRequest(Struct, forbid_unknown_fields=True, frozen=True):
+    """Tasks whose results are wanted."""
+
+    ids: Annotated[list[UUID], Meta(min_length=1, max_length=MAX_WATCHED)]
+
+
+class MissingResult(Struct, frozen=True):
+    """A task that is unknown, or whose result has expired; `error` is a problem."""
+
+    id: str
+    error: ProblemBody
+
+
+_EITHER_RESULT = [{"$ref": "#/components/schemas/ResultAnswer"}, {"$ref": "#/components/schemas/MissingResult"}]
+
+
+class ResultsAnswer(Struct, frozen=True):
+    """The tasks that have ended, in the order of their ids: a ResultAnswer or a MissingResult for each."""
+
+    results: list[Annotated[Any, Meta(extra_json_schema={"anyOf": _EITHER_RESULT})]]
 
 
 class LogsAnswer(Struct, frozen=True):

@@ -15,11 +15,11 @@ from starlette.types import Scope
 
 from mpcsfaas.errors import SettingsError
 from mpcsfaas.gateway.auth.keys import ApiKey
+from mpcsfaas.gateway.auth.scopes import only_reads
 
 STANDARD_ERROR = "-"
 MOST_NAMED = 100
 """Ids that one line names; of more it tells the number alone."""
-READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class AuditLog:
@@ -37,7 +37,7 @@ class AuditLog:
 
     def request(self, scope: Scope, key: ApiKey | None, status: int, is_forwarded: bool) -> None:
         """Write about a request, unless it only asked. Who came without a key is the user who runs the gateway."""
-        if scope["method"] in READS:
+        if only_reads(scope["method"], scope["path"]):
             return
         client = scope.get("client")
         self.write(

@@ -4,6 +4,7 @@ from mpcsfaas.gateway.auth.keys import Scope
 
 PUBLIC = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
 """Paths that tell nothing of anybody's work; probes and browsers cannot send a key."""
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
 ASSETS = "/static-offline-docs/"
 
 EXACT = {
@@ -13,6 +14,7 @@ EXACT = {
     ("POST", "/v1/tasks:batch"): Scope.EXECUTE,
     ("POST", "/v1/tasks:cancel"): Scope.EXECUTE,
     ("POST", "/v1/tasks:retry"): Scope.EXECUTE,
+    ("POST", "/v1/tasks:results"): Scope.READ,
     ("POST", "/execute_function"): Scope.EXECUTE,
     ("GET", "/v1/functions"): Scope.READ,
     ("GET", "/v1/tasks"): Scope.READ,
@@ -32,6 +34,11 @@ BELOW = {
 def is_public(path: str) -> bool:
     """True for what everybody may read."""
     return path in PUBLIC or path.startswith(ASSETS)
+
+
+def only_reads(method: str, path: str) -> bool:
+    """True for what changes nothing."""
+    return method in READS or EXACT.get((method, path)) is Scope.READ
 
 
 def scope_of(method: str, path: str) -> Scope:
