@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -17,6 +18,8 @@ DEFAULT_RESULT_TTL = 24 * 3600.0
 DEFAULT_MAX_REDELIVERIES = 3
 DEFAULT_RETRY_DELAY = 1.0
 DEFAULT_TENANT = "default"
+TENANTS_VERSION = 5
+"""The version of the UUIDs that `tenants_function_id` makes."""
 
 
 class State(StrEnum):
@@ -318,6 +321,21 @@ def function_id(name: str, serializer: str, payload: bytes) -> str:
     """The id of a function: a UUID (version 8 of RFC 9562) made of the SHA-256 of its content."""
     digest = hashlib.sha256(b"\0".join((name.encode(), serializer.encode(), payload))).digest()
     return _uuid(int.from_bytes(digest[:16], "big"), version=8)
+
+
+@lru_cache(maxsize=10_000)
+def tenants_function_id(tenant: str, public_id: str) -> str:
+    """The id under which the function of a tenant other than `default` is kept: of a version that no other id has."""
+    digest = hashlib.sha256(f"{tenant}\0{public_id}".encode()).digest()
+    return _uuid(int.from_bytes(digest[:16], "big"), version=TENANTS_VERSION)
+
+
+def is_genuine(function: Function) -> bool:
+    """Whether content and tenant are those that the id was made of."""
+    public_id = function_id(function.name, function.serializer, function.payload)
+    if function.tenant == DEFAULT_TENANT:
+        return function.id == public_id
+    return function.public_id == public_id and function.id == tenants_function_id(function.tenant, public_id)
 
 
 def _uuid(value: int, version: int) -> str:

@@ -14,9 +14,9 @@ import pytest
 from mpcsfaas.gateway.app import create_app
 from mpcsfaas.gateway.auth.keys import Scope, create_key, encode_key
 from mpcsfaas.gateway.settings import GatewaySettings
-from mpcsfaas.gateway.tenants import tenants_function_id
 from mpcsfaas.interfaces import Serializer
 from mpcsfaas.interfaces.storage import StorageOptions, TaskFilter
+from mpcsfaas.model import tenants_function_id
 from mpcsfaas.testing.gateway import GatewayThread, HandDispatcher
 from mpcsfaas_storage_memory import MemoryStorage
 

@@ -35,6 +35,7 @@ COMMANDS = {
     "stats": "mpcsfaas.cli.platform_commands",
     "workers": "mpcsfaas.cli.platform_commands",
     "keys": "mpcsfaas.cli.key_commands",
+    "seal-key": "mpcsfaas.cli.server_commands",
     "doctor": "mpcsfaas.cli.doctor",
     "bench": "mpcsfaas.cli.bench",
     "demo": "mpcsfaas.cli.demo",

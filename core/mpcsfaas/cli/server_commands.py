@@ -20,13 +20,14 @@ GATEWAY_SETTINGS = (
     "tls_key",
     "allow_functions",
     "audit_log",
+    "seal_key",
     "insecure_open_to_network",
     "state_dir",
     "max_body",
     "max_payload",
     "deadline",
 )
-DISPATCHER_SETTINGS = ("state_dir", "deadline", "lease", "drain_timeout", "insecure_plaintext")
+DISPATCHER_SETTINGS = ("state_dir", "deadline", "lease", "drain_timeout", "insecure_plaintext", "seal_key")
 
 ReadyFile = Annotated[
     Path | None,
@@ -64,6 +65,18 @@ def dispatcher(setup: Setup, ready_file: ReadyFile = None) -> None:
     Example: mpcsfaas dispatcher -m local -w 4 --storage sqlite:///tasks.db
     """
     _run(setup, gateway=False, dispatcher=True, ready_file=ready_file)
+
+
+@app.command()
+def seal_key(path: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the key.")]) -> None:
+    """Make a key for `--seal-key`, with which gateways and dispatchers need not trust the storage.
+
+    Example: mpcsfaas seal-key seal.key
+    """
+    from mpcsfaas.sealing import write_key
+
+    write_key(path)
+    typer.echo(f"Wrote {path}. Give every gateway and every dispatcher of this storage the same: --seal-key {path}")
 
 
 def _run(setup: Setup, *, gateway: bool, dispatcher: bool, ready_file: Path | None) -> None:

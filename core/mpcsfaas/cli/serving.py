@@ -24,6 +24,7 @@ from mpcsfaas.gateway.auth.exposure import check_exposure, check_tls
 from mpcsfaas.gateway.server import Tls, serve
 from mpcsfaas.gateway.settings import gateway_settings
 from mpcsfaas.interfaces import DispatchStrategy, Storage
+from mpcsfaas.sealing import sealed
 from mpcsfaas.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ class Service:
         self._settings = setup.settings
         if gateway:
             check_tls(setup.settings)
-        self._storage = setup.plugins.storage(setup.settings.storage)
+        self._storage = sealed(setup.plugins.storage(setup.settings.storage), setup.settings.seal_key)
         self._app = _application(setup, self._storage) if gateway else None
         strategy = setup.plugins.strategy() if dispatcher else None
         if dispatcher:

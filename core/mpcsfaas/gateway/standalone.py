@@ -13,6 +13,7 @@ from mpcsfaas.gateway.app import create_app
 from mpcsfaas.gateway.context import Gateway
 from mpcsfaas.gateway.settings import gateway_settings
 from mpcsfaas.plugins import Plugins
+from mpcsfaas.sealing import sealed
 from mpcsfaas.settings import Configuration
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -23,7 +24,7 @@ def build_app() -> FastAPI:
     configuration = Configuration.read()
     settings = configuration.settings
     plugins = Plugins.select(settings.plugins, configuration.options)
-    storage = plugins.storage(settings.storage)
+    storage = sealed(plugins.storage(settings.storage), settings.seal_key)
 
     @asynccontextmanager
     async def surroundings() -> AsyncIterator[None]:

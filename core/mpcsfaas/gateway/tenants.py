@@ -6,12 +6,10 @@ for another tenant, and a foreign id leads nowhere. Ids of that kind have a vers
 Names of groups are kept with the tenant in front.
 """
 
-import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Generic, TypeVar
-from uuid import UUID
 
 from msgspec import structs
 
@@ -20,6 +18,7 @@ from mpcsfaas.gateway.storage_view import StorageView
 from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus, Page, Statistics, TaskFilter
 from mpcsfaas.model import (
     DEFAULT_TENANT,
+    TENANTS_VERSION,
     DispatcherInfo,
     Function,
     State,
@@ -27,14 +26,13 @@ from mpcsfaas.model import (
     TaskLogs,
     TaskRecord,
     TaskResult,
+    tenants_function_id,
 )
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 GROUP_MARK = "tenant:"
-TENANTS_VERSION = 5
-"""The version of the ids that are made here."""
 NOWHERE = "nowhere"
 """In place of the id of another tenant's function: there is no such function."""
 PAGES_AT_ONCE = 100
@@ -287,10 +285,3 @@ def _renamed(task: Task, function_id: str, group: str | None) -> Task:
 
 def _is_made_here(function_id: str) -> bool:
     return function_id[14:15] == str(TENANTS_VERSION)
-
-
-@lru_cache(maxsize=10_000)
-def tenants_function_id(tenant: str, public_id: str) -> str:
-    """The id under which a function of a tenant other than `default` is kept."""
-    digest = hashlib.sha256(f"{tenant}\0{public_id}".encode()).digest()
-    return str(UUID(bytes=digest[:16], version=TENANTS_VERSION))

@@ -64,6 +64,9 @@ class Settings(BaseModel):
     api_key: SecretStr | None = Field(None, description="API key that client commands send.")
     state_dir: Folder = Field(default_factory=state_folder, description="Folder for what must outlive a restart.")
     storage: str = Field(default_factory=_default_storage, description="URL of the storage; its scheme is a plugin.")
+    seal_key: Folder | None = Field(
+        None, description="File with the key by which gateways and dispatchers know what they put into the storage."
+    )
     plugins: tuple[str, ...] = Field((), description="Plugin to use; repeat it for more than one.")
     worker_key: Folder | None = Field(
         None, description="Key file of a worker whose dispatcher is another user's or another machine's."

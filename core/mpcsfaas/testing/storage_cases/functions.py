@@ -27,7 +27,7 @@ class FunctionCases(Contract):
 
     @case
     async def test_a_large_function_is_kept(self, world: World) -> None:
-        large = replace(make_function("large"), payload=bytes(range(256)) * 4096)
+        large = make_function("large", bytes(range(256)) * 4096)
         assert await world.storage.put_function(large) is True
         assert await world.storage.get_function(large.id) == large
 

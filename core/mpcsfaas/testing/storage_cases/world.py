@@ -125,9 +125,9 @@ def case(function: Case) -> Callable[[Contract, Path], None]:
     return test
 
 
-def make_function(name: str) -> Function:
-    """A function whose content is its name."""
-    payload = b"code of " + name.encode()
+def make_function(name: str, payload: bytes = b"") -> Function:
+    """A function whose content is its name, unless it is given."""
+    payload = payload or b"code of " + name.encode()
     return Function(function_id(name, "dill", payload), name, payload, "dill", 1.5, "3.11", "0.4.0", f"does {name}")
 
 
