@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpcsfaas.client import AsyncClient, Client, Executor, connect
+    from mpcsfaas.client import AsyncClient, Client, Executor, connect, connect_async
     from mpcsfaas.hookspecs import hookimpl
 
 __version__ = "0.1.0"
-__all__ = ["AsyncClient", "Client", "Executor", "__version__", "connect", "hookimpl"]
+__all__ = ["AsyncClient", "Client", "Executor", "__version__", "connect", "connect_async", "hookimpl"]
 
 
 def __getattr__(name: str) -> Any:

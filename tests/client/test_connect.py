@@ -1,5 +1,6 @@
 """`connect()`: named, found, or started."""
 
+import asyncio
 import json
 import os
 import pickle
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mpcsfaas.client import Client, connect, embedded, errors
+from mpcsfaas.client import AsyncClient, Client, connect, connect_async, embedded, errors
+from mpcsfaas.client.async_embedded import EmbeddedAsyncClient
 from mpcsfaas.client.embedded import EmbeddedClient
 from mpcsfaas.testing.platform import PlatformProcess, wait_until
 
@@ -78,6 +80,30 @@ def test_one_is_started_and_stopped() -> None:
         copy.close()
     assert not is_running(pid)
     client.close()
+
+
+def test_one_is_started_and_stopped_in_asyncio() -> None:
+    async def main() -> int:
+        async with await connect_async(timeout=20) as client:
+            assert isinstance(client, EmbeddedAsyncClient)
+            pid = client._platform._process.pid
+            assert await client.run(pow, 2, 5) == 32
+            async with pickle.loads(pickle.dumps(client)) as copy:
+                assert type(copy) is AsyncClient
+                assert copy.url == client.url
+            async with await connect_other(client.url) as other:
+                assert type(other) is AsyncClient
+        await client.close()
+        return pid
+
+    assert not is_running(asyncio.run(main()))
+
+
+async def connect_other(url: str) -> AsyncClient:
+    """The one that the environment names."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPCSFAAS_URL", url)
+        return await connect_async()
 
 
 SCRIPT = """

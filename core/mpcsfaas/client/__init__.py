@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpcsfaas.client.async_client import AsyncClient, AsyncTaskHandle
+    from mpcsfaas.client.async_embedded import connect_async
     from mpcsfaas.client.client import Client, TaskHandle
     from mpcsfaas.client.embedded import connect
     from mpcsfaas.client.executor import Executor
@@ -24,6 +25,7 @@ __all__ = [
     "TaskFuture",
     "TaskHandle",
     "connect",
+    "connect_async",
 ]
 
 _HOMES = {
@@ -36,6 +38,7 @@ _HOMES = {
     "TaskFuture": "futures",
     "TaskHandle": "client",
     "connect": "embedded",
+    "connect_async": "async_embedded",
 }
 
 

@@ -2,22 +2,25 @@
 
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
-from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
 from mpcsfaas.client import operations
 from mpcsfaas.client.async_connection import AsyncConnection
 from mpcsfaas.client.async_mapping import map_async
 from mpcsfaas.client.base import BaseClient
 from mpcsfaas.client.function import AsyncDecorator, AsyncRemoteFunction
+from mpcsfaas.client.handles import Awaited, BaseHandle
 from mpcsfaas.client.mapping import MapPlan
 from mpcsfaas.client.operations import Operation
 from mpcsfaas.client.options import Options, checked
+from mpcsfaas.client.progress import ProgressBar
 from mpcsfaas.client.records import Dispatcher, FunctionInfo, Logs, Page, Statistics
 from mpcsfaas.model import State, TaskRecord
 
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class AsyncClient(BaseClient[AsyncConnection]):
@@ -55,7 +58,7 @@ class AsyncClient(BaseClient[AsyncConnection]):
     async def submit(self, function: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> "AsyncTaskHandle[Any]":
         """As `Client.submit`."""
         task = self._session.new_task(function, args, kwargs)
-        return AsyncTaskHandle(self, await self._perform(operations.submit(self._session, task)))
+        return AsyncTaskHandle(self, await self._perform(operations.submit(self._session, task)), task.function.name)
 
     @overload
     async def submit_many(
@@ -69,7 +72,10 @@ class AsyncClient(BaseClient[AsyncConnection]):
         """As `Client.submit_many`."""
         tasks = [self._session.new_task(function, tuple(args), {}) for args in calls]
         verdicts = await self._perform(operations.submit_many(self._session, tasks))
-        return [AsyncTaskHandle(self, operations.accepted_id(verdict)) for verdict in verdicts]
+        return [
+            AsyncTaskHandle(self, operations.accepted_id(verdict), task.function.name)
+            for task, verdict in zip(tasks, verdicts, strict=True)
+        ]
 
     @overload
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -104,7 +110,7 @@ class AsyncClient(BaseClient[AsyncConnection]):
 
     async def status(self, task: "AsyncTaskHandle[Any] | str") -> State:
         """As `Client.status`."""
-        return await self._perform(operations.status(self._session, _id(task)))
+        return _heard(task, await self._perform(operations.status(self._session, _id(task))))
 
     @overload
     async def result(self, task: "AsyncTaskHandle[T]", timeout: float | None = None) -> T: ...
@@ -112,11 +118,43 @@ class AsyncClient(BaseClient[AsyncConnection]):
     async def result(self, task: str, timeout: float | None = None) -> Any: ...
     async def result(self, task: "AsyncTaskHandle[Any] | str", timeout: float | None = None) -> Any:
         """As `Client.result`; the gateway does the waiting, hence the `timeout`."""
-        return await self._perform(operations.result(self._session, _id(task), timeout))
+        if isinstance(task, str):
+            return await self._perform(operations.result(self._session, task, timeout))
+        if task.outcome is None:
+            task.ended(await self._perform(operations.outcome(self._session, task.id, timeout)))
+        return task.unwrap()
+
+    async def as_completed(
+        self, tasks: Iterable["AsyncTaskHandle[T]"], timeout: float | None = None
+    ) -> AsyncIterator["AsyncTaskHandle[T]"]:
+        """As `Client.as_completed`."""
+        awaited = Awaited(tasks, timeout, self._session.clock)
+        for handle in awaited.known:
+            yield handle
+        while awaited:
+            ids, wait = awaited.question()
+            for handle in awaited.answered(ids, await self._perform(operations.ended(self._session, ids, wait))):
+                yield handle
+
+    async def gather(
+        self,
+        tasks: Iterable["AsyncTaskHandle[T]"],
+        timeout: float | None = None,
+        *,
+        errors: Literal["raise", "return"] = "raise",
+        progress: bool | None = None,
+    ) -> list[T]:
+        """As `Client.gather`."""
+        handles = list(tasks)
+        with ProgressBar(len(handles), progress) as bar:
+            async for handle in self.as_completed(handles, timeout):
+                handle.unwrap(errors == "return")
+                bar.advance()
+        return [handle.unwrap(errors == "return") for handle in handles]
 
     async def cancel(self, task: "AsyncTaskHandle[Any] | str") -> State:
         """As `Client.cancel`."""
-        return await self._perform(operations.cancel(self._session, _id(task)))
+        return _heard(task, await self._perform(operations.cancel(self._session, _id(task))))
 
     @overload
     async def retry(self, task: "AsyncTaskHandle[T]") -> "AsyncTaskHandle[T]": ...
@@ -125,7 +163,7 @@ class AsyncClient(BaseClient[AsyncConnection]):
     async def retry(self, task: "AsyncTaskHandle[Any] | str") -> "AsyncTaskHandle[Any]":
         """As `Client.retry`."""
         (verdict,) = await self._perform(operations.retry(self._session, [_id(task)]))
-        return AsyncTaskHandle(self, operations.accepted_id(verdict))
+        return AsyncTaskHandle(self, operations.accepted_id(verdict), "" if isinstance(task, str) else task.name)
 
     async def logs(self, task: "AsyncTaskHandle[Any] | str") -> Logs:
         """As `Client.logs`."""
@@ -177,16 +215,16 @@ class AsyncClient(BaseClient[AsyncConnection]):
                 return
 
 
-class AsyncTaskHandle(Generic[T]):
+class AsyncTaskHandle(BaseHandle[T_co]):
     """A task that was submitted; see `TaskHandle`."""
 
-    __slots__ = ("_client", "id")
+    __slots__ = ("_client",)
 
-    def __init__(self, client: AsyncClient, task_id: str) -> None:
+    def __init__(self, client: AsyncClient, task_id: str, name: str = "") -> None:
+        super().__init__(task_id, name)
         self._client = client
-        self.id = task_id
 
-    async def result(self, timeout: float | None = None) -> T:
+    async def result(self, timeout: float | None = None) -> T_co:
         """As `AsyncClient.result`."""
         return await self._client.result(self, timeout)
 
@@ -206,9 +244,10 @@ class AsyncTaskHandle(Generic[T]):
         """As `AsyncClient.logs`."""
         return await self._client.logs(self)
 
-    def __repr__(self) -> str:
-        return f"AsyncTaskHandle({self.id!r})"
-
 
 def _id(task: AsyncTaskHandle[Any] | str) -> str:
     return task if isinstance(task, str) else task.id
+
+
+def _heard(task: AsyncTaskHandle[Any] | str, state: State) -> State:
+    return state if isinstance(task, str) else task.heard(state)

@@ -93,7 +93,9 @@ class BaseClient(Generic[C]):
         return variant
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.url!r})"
+        """Never the key."""
+        options = "".join(f", {name}={value!r}" for name, value in self._session.options.items())
+        return f"{type(self).__name__}({self.url!r}{options})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A function may use a client: in the worker it connects anew. The key stays here, for tasks are stored."""

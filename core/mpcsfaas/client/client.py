@@ -2,21 +2,24 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
 from mpcsfaas.client import operations
 from mpcsfaas.client.base import BaseClient
 from mpcsfaas.client.connection import Connection
 from mpcsfaas.client.function import Decorator, RemoteFunction
+from mpcsfaas.client.handles import Awaited, BaseHandle
 from mpcsfaas.client.mapping import MapPlan, map_blocking
 from mpcsfaas.client.operations import Operation
 from mpcsfaas.client.options import Options, checked
+from mpcsfaas.client.progress import ProgressBar
 from mpcsfaas.client.records import Dispatcher, FunctionInfo, Logs, Page, Statistics
 from mpcsfaas.model import State, TaskRecord
 
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Client(BaseClient[Connection]):
@@ -70,7 +73,7 @@ class Client(BaseClient[Connection]):
     def submit(self, function: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> "TaskHandle[Any]":
         """Submit a call of a function, or of a function's id. When this returns, the task is accepted for good."""
         task = self._session.new_task(function, args, kwargs)
-        return TaskHandle(self, self._perform(operations.submit(self._session, task)))
+        return TaskHandle(self, self._perform(operations.submit(self._session, task)), task.function.name)
 
     @overload
     def submit_many(self, function: Callable[..., T], calls: Iterable[tuple[Any, ...]]) -> "list[TaskHandle[T]]": ...
@@ -85,7 +88,10 @@ class Client(BaseClient[Connection]):
         """
         tasks = [self._session.new_task(function, tuple(args), {}) for args in calls]
         verdicts = self._perform(operations.submit_many(self._session, tasks))
-        return [TaskHandle(self, operations.accepted_id(verdict)) for verdict in verdicts]
+        return [
+            TaskHandle(self, operations.accepted_id(verdict), task.function.name)
+            for task, verdict in zip(tasks, verdicts, strict=True)
+        ]
 
     @overload
     def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -123,7 +129,7 @@ class Client(BaseClient[Connection]):
 
     def status(self, task: "TaskHandle[Any] | str") -> State:
         """A task's state. Raises `NotFound`."""
-        return self._perform(operations.status(self._session, _id(task)))
+        return _heard(task, self._perform(operations.status(self._session, _id(task))))
 
     @overload
     def result(self, task: "TaskHandle[T]", timeout: float | None = None) -> T: ...
@@ -135,11 +141,47 @@ class Client(BaseClient[Connection]):
         Raises what the function raised, `TaskFailed`, `ResultExpired`, `NotFound`, or `TimeoutError` after `timeout`
         seconds.
         """
-        return self._perform(operations.result(self._session, _id(task), timeout))
+        if isinstance(task, str):
+            return self._perform(operations.result(self._session, task, timeout))
+        if task.outcome is None:
+            task.ended(self._perform(operations.outcome(self._session, task.id, timeout)))
+        return task.unwrap()
+
+    def as_completed(self, tasks: Iterable["TaskHandle[T]"], timeout: float | None = None) -> Iterator["TaskHandle[T]"]:
+        """The handles of tasks, each as soon as its task has ended; its `result()` is then there at once.
+
+        Raises `TimeoutError` after `timeout` seconds; the tasks go on.
+        """
+        awaited = Awaited(tasks, timeout, self._session.clock)
+        yield from awaited.known
+        while awaited:
+            ids, wait = awaited.question()
+            yield from awaited.answered(ids, self._perform(operations.ended(self._session, ids, wait)))
+
+    def gather(
+        self,
+        tasks: Iterable["TaskHandle[T]"],
+        timeout: float | None = None,
+        *,
+        errors: Literal["raise", "return"] = "raise",
+        progress: bool | None = None,
+    ) -> list[T]:
+        """Wait for tasks; their values, in the order of the handles.
+
+        The first exception is raised as soon as it is known, and the other tasks go on; with `errors="return"`
+        exceptions are given as values. `progress` shows a bar; None means to somebody who looks at it. Raises
+        `TimeoutError` after `timeout` seconds.
+        """
+        handles = list(tasks)
+        with ProgressBar(len(handles), progress) as bar:
+            for handle in self.as_completed(handles, timeout):
+                handle.unwrap(errors == "return")
+                bar.advance()
+        return [handle.unwrap(errors == "return") for handle in handles]
 
     def cancel(self, task: "TaskHandle[Any] | str") -> State:
         """Cancel a task, running or not; its state afterwards: CANCELLED, or the end that came first."""
-        return self._perform(operations.cancel(self._session, _id(task)))
+        return _heard(task, self._perform(operations.cancel(self._session, _id(task))))
 
     @overload
     def retry(self, task: "TaskHandle[T]") -> "TaskHandle[T]": ...
@@ -152,7 +194,7 @@ class Client(BaseClient[Connection]):
         Raises `NotFound`, `ResultExpired` if the arguments are kept no longer, or `RequestRefused` if it is not FAILED.
         """
         (verdict,) = self._perform(operations.retry(self._session, [_id(task)]))
-        return TaskHandle(self, operations.accepted_id(verdict))
+        return TaskHandle(self, operations.accepted_id(verdict), "" if isinstance(task, str) else task.name)
 
     def logs(self, task: "TaskHandle[Any] | str") -> Logs:
         """What the task's latest finished attempt printed."""
@@ -203,16 +245,16 @@ class Client(BaseClient[Connection]):
                 return
 
 
-class TaskHandle(Generic[T]):
+class TaskHandle(BaseHandle[T_co]):
     """A task that was submitted. Keep its `id` to ask for it from anywhere: `client.result(id)`."""
 
-    __slots__ = ("_client", "id")
+    __slots__ = ("_client",)
 
-    def __init__(self, client: Client, task_id: str) -> None:
+    def __init__(self, client: Client, task_id: str, name: str = "") -> None:
+        super().__init__(task_id, name)
         self._client = client
-        self.id = task_id
 
-    def result(self, timeout: float | None = None) -> T:
+    def result(self, timeout: float | None = None) -> T_co:
         """As `Client.result`."""
         return self._client.result(self, timeout)
 
@@ -232,9 +274,10 @@ class TaskHandle(Generic[T]):
         """As `Client.logs`."""
         return self._client.logs(self)
 
-    def __repr__(self) -> str:
-        return f"TaskHandle({self.id!r})"
-
 
 def _id(task: TaskHandle[Any] | str) -> str:
     return task if isinstance(task, str) else task.id
+
+
+def _heard(task: TaskHandle[Any] | str, state: State) -> State:
+    return state if isinstance(task, str) else task.heard(state)

@@ -155,6 +155,8 @@ def checked_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{url!r} is no URL of a gateway. Write http://HOST:PORT, for example http://127.0.0.1:8000.")
+    if "@" in parts.netloc:
+        raise ValueError("The URL of a gateway has a user or password in it, which no gateway takes. Pass `key`.")
     return url.rstrip("/")
 
 

@@ -66,13 +66,18 @@ class Delivery:
 
     # Called by the executor
 
-    def new_future(self, task_id: str) -> TaskFuture[Any]:
+    def new_future(self, task_id: str, name: str = "") -> TaskFuture[Any]:
         """A future that cancels through us."""
-        return TaskFuture(task_id, self)
+        return TaskFuture(task_id, self, name)
+
+    @property
+    def is_open(self) -> bool:
+        """True while tasks are taken."""
+        return self._phase is _Phase.OPEN and self._broken is None
 
     def submit(self, task: NewTask) -> TaskFuture[Any]:
         """Take over a task. Raises `RuntimeError` after `close`, or in a forked process, or `BrokenExecutor`."""
-        future = self.new_future(task.id)
+        future = self.new_future(task.id, task.function.name)
         with self._lock:
             self._check_open()
             self._pending.add(future)

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
+from copy import copy
 from functools import partial
 from itertools import chain, islice
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Never, ParamSpec, TypeVar, Unpack, overload
 from weakref import finalize
 
 from mpcsfaas.client import operations
@@ -13,10 +14,25 @@ from mpcsfaas.client.client import Client
 from mpcsfaas.client.delivery import Delivery
 from mpcsfaas.client.futures import TaskFuture
 from mpcsfaas.client.mapping import grouped
+from mpcsfaas.client.options import Options, checked
 from mpcsfaas.model import State, TaskRecord
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+_NO_SUCH = "It takes client, group and timeout."
+_INSTEAD = {
+    "max_workers": "How many calls run at once is the platform's: `mpcsfaas up --workers N`.",
+    **dict.fromkeys(
+        ("initializer", "initargs"),
+        "Workers serve everybody. Have the function call what is to be done once in a process, under functools.cache.",
+    ),
+    **dict.fromkeys(
+        ("mp_context", "max_tasks_per_child", "thread_name_prefix"),
+        "Workers have processes of their own; leave it out.",
+    ),
+}
 
 
 class Executor(futures.Executor):
@@ -39,12 +55,20 @@ class Executor(futures.Executor):
     """
 
     def __init__(
-        self, client: Client | str | None = None, *, group: str | None = None, timeout: float | None = None
+        self,
+        client: Client | str | None = None,
+        *,
+        group: str | None = None,
+        timeout: float | None = None,
+        **unsupported: Never,
     ) -> None:
         """`client` may be a gateway's URL; None means what `connect()` finds or starts.
 
-        `group` is a new one by default. `timeout` is the client's by default.
+        `group` is a new one by default. `timeout` is the client's by default. Raises `TypeError` for arguments of the
+        standard library's executors, and says what there is instead.
         """
+        for name in unsupported:
+            raise TypeError(f"Executor takes no {name}. {_INSTEAD.get(name, _NO_SUCH)}")
         self._client, owned = _client_of(client)
         session = grouped(self._client.session, None, "executor", group)
         self.group: str = session.options["group"]
@@ -52,6 +76,7 @@ class Executor(futures.Executor):
         self.futures: list[TaskFuture[Any]] = []
         """Of an executor from `attach`: the group's tasks from before, oldest first."""
         self._session = session if timeout is None else session._replace(timeout=timeout)
+        self._origin: Executor | None = None
         self._delivery = Delivery(self._client, self._session, self.group, owned)
         finalize(self, self._delivery.close).atexit = False
 
@@ -83,6 +108,18 @@ class Executor(futures.Executor):
                 pending.append(future)
         self._delivery.adopt(pending)
 
+    def with_options(self, **options: Unpack[Options]) -> "Executor":
+        """This executor, for calls with these options besides those of its client: the same group, the same life.
+
+            executor.with_options(timeout=5, priority=1).submit(fetch, url)
+
+        Raises `TypeError` for an unknown option or a value of the wrong type.
+        """
+        variant = copy(self)
+        variant._session = self._session._replace(options={**self._session.options, **checked(options)})
+        variant._origin = self  # Once nobody has that any more, no more calls are taken.
+        return variant
+
     @overload
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> TaskFuture[T]: ...
     @overload
@@ -104,14 +141,19 @@ class Executor(futures.Executor):
     def map(
         self, fn: Callable[..., T], *iterables: Iterable[Any], timeout: float | None = None, chunksize: int = 1
     ) -> Iterator[T]:
-        """As in the standard library. With a `chunksize`, one task makes that many calls, which pays for short ones."""
+        """As in the standard library. With a `chunksize`, one task makes that many calls, which pays for short ones.
+
+        The options of a decorated function, such as its `timeout`, are then those of the task.
+        """
         if chunksize < 1:
             raise ValueError("chunksize must be >= 1.")
         if chunksize == 1:
             return super().map(fn, *iterables, timeout=timeout)
         packed = self._session.registry.pack(partial(run_chunk, getattr(fn, "function", fn)))
+        tasks = self.with_options(**getattr(fn, "task_options", {}))
         run: Any = packed.id
-        return chain.from_iterable(super().map(run, _chunks(zip(*iterables, strict=False), chunksize), timeout=timeout))
+        chunks = _chunks(zip(*iterables, strict=False), chunksize)
+        return chain.from_iterable(super(Executor, tasks).map(run, chunks, timeout=timeout))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls. `wait` for all futures to end; `cancel_futures` cancels them, also those that run."""
@@ -122,7 +164,9 @@ class Executor(futures.Executor):
             self._delivery.join()
 
     def __repr__(self) -> str:
-        return f"Executor({self._client.url!r}, group={self.group!r})"
+        options = {**self._session.options, "group": self.group}
+        words = [f"{name}={value!r}" for name, value in options.items()]
+        return f"<Executor {self._client.url} {', '.join(words)}{'' if self._delivery.is_open else ', closed'}>"
 
 
 def _client_of(client: Client | str | None) -> tuple[Client, bool]:
@@ -131,6 +175,8 @@ def _client_of(client: Client | str | None) -> tuple[Client, bool]:
         return client, False
     if isinstance(client, str):
         return Client(client), True
+    if client is not None:
+        raise TypeError(f"Neither a client nor the URL of a gateway: {client!r}. {_INSTEAD['max_workers']}")
     from mpcsfaas.client.embedded import connect
 
     return connect(), True

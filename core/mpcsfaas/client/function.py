@@ -59,7 +59,7 @@ class RemoteFunction(Generic[P, T]):
         return RemoteFunction, (self.client, self.function, dict(self.task_options))
 
     def __repr__(self) -> str:
-        return f"<RemoteFunction {self.function!r}>"
+        return described(self, self.function, self.task_options)
 
 
 class AsyncRemoteFunction(Generic[P, T]):
@@ -104,7 +104,7 @@ class AsyncRemoteFunction(Generic[P, T]):
         return AsyncRemoteFunction, (self.client, self.function, dict(self.task_options))
 
     def __repr__(self) -> str:
-        return f"<AsyncRemoteFunction {self.function!r}>"
+        return described(self, self.function, self.task_options)
 
 
 class Decorator:
@@ -129,3 +129,16 @@ class AsyncDecorator:
     def __call__(self, function: Callable[P, T]) -> AsyncRemoteFunction[P, T]:
         """Decorate."""
         return AsyncRemoteFunction(self._client, function, self._options)
+
+
+def described(wrapper: object, function: Callable[..., Any], options: Mapping[str, Any]) -> str:
+    """How a function that also runs remotely shows itself: its name, its signature and its options."""
+    import inspect
+
+    try:
+        signature = str(inspect.signature(function))
+    except (TypeError, ValueError):  # Some builtins have none.
+        signature = "(...)"
+    name = getattr(function, "__qualname__", None) or repr(function)
+    words = [f"{type(wrapper).__name__} {name}{signature}", *(f"{name}={value!r}" for name, value in options.items())]
+    return f"<{', '.join(words)}>"

@@ -1,5 +1,6 @@
 """Futures of tasks, and the table of those whose end is not known yet."""
 
+from collections.abc import Generator
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
@@ -19,17 +20,18 @@ class Owner(Protocol):
 
 
 class TaskFuture(Future[T]):
-    """A `concurrent.futures.Future` of a task, known by `task_id` to the platform.
+    """A `concurrent.futures.Future` of a task, known by `task_id` to the platform; `name` is its function's, if known.
 
-    It is never `running()`: that a task was started is not told to the client.
+    In asyncio it can be awaited. It is never `running()`: that a task was started is not told to the client.
     """
 
     accepted = False
     """True once the gateway has said that it has the task."""
 
-    def __init__(self, task_id: str, owner: Owner) -> None:
+    def __init__(self, task_id: str, owner: Owner, name: str = "") -> None:
         super().__init__()
         self.task_id = task_id
+        self.name = name
         self._owner = owner
 
     def cancel(self) -> bool:
@@ -65,6 +67,16 @@ class TaskFuture(Future[T]):
         if not self.done():
             self._owner.check_process()
         return super().exception(timeout)
+
+    def __await__(self) -> Generator[Any, None, T]:
+        """The result, in asyncio. Whoever gives up the wait cancels the task."""
+        import asyncio
+
+        return asyncio.wrap_future(self).__await__()
+
+    def __repr__(self) -> str:
+        words = ("<TaskFuture", self.name, self.task_id, super().__repr__().partition(" state=")[2])
+        return " ".join(filter(None, words))
 
 
 class PendingFutures:

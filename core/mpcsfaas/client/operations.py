@@ -16,6 +16,8 @@ from mpcsfaas.client.payloads import PYTHON_VERSION, PackedFunction
 from mpcsfaas.client.records import (
     BatchAnswer,
     Dispatcher,
+    FoundResult,
+    FoundResults,
     FunctionInfo,
     ItemAnswer,
     Logs,
@@ -234,6 +236,21 @@ def outcome(session: Session, task_id: str, timeout: float | None) -> Operation[
             raise TimeoutError(
                 f"Task {task_id} has not ended within {timeout:g} s; it goes on. Ask again, or cancel it."
             )
+
+
+def ended(session: Session, task_ids: Sequence[str], wait: float) -> Operation[dict[str, Outcome]]:
+    """Outcomes of those of up to 1,000 tasks that have ended; if none has, after waiting up to `wait` seconds for one.
+
+    Of a task that is unknown, or whose result has expired, that is the outcome.
+    """
+    answer = yield from fetch(session, post("/v1/tasks:results", {"ids": list(task_ids)}, wait), FoundResults)
+    return {item.id: _found(item, session) for item in answer.results}
+
+
+def _found(item: FoundResult, session: Session) -> Outcome:
+    if item.error is not None:
+        return Outcome(error=error_for(item.error))
+    return outcome_of(item, session.registry.payloads)
 
 
 def cancel(session: Session, task_id: str) -> Operation[State]:

@@ -50,6 +50,19 @@ class Problem(Struct, frozen=True):
     detail: str = ""
 
 
+class FoundResult(ResultItem, frozen=True):
+    """A result, or the `error` for which there will be none."""
+
+    state: State = State.FAILED
+    error: Problem | None = None
+
+
+class FoundResults(Struct, frozen=True):
+    """Of the tasks that were asked about, those that have ended."""
+
+    results: list[FoundResult]
+
+
 class ItemAnswer(Struct, frozen=True):
     """What became of one task of a batch: accepted under `id`, or refused with `error`."""
 

@@ -99,6 +99,7 @@ class FakeGateway:
                 Route("/v1/tasks", self._guarded(self._list)),
                 Route("/v1/tasks:batch", self._guarded(self._batch), methods=["POST"]),
                 Route("/v1/tasks:cancel", self._guarded(self._cancel), methods=["POST"]),
+                Route("/v1/tasks:results", self._guarded(self._results), methods=["POST"]),
                 Route("/v1/tasks/{id}/result", self._guarded(self._result)),
                 Route("/v1/groups/{group}/stream", self._guarded(self._stream)),
             ]
@@ -186,6 +187,13 @@ class FakeGateway:
         if task.get("expired"):
             return problem(410, "expired")
         return packed(self._item(task)) if "state" in task else packed({"id": task["task_id"], "state": "QUEUED"}, 202)
+
+    async def _results(self, request: Request) -> Response:
+        wanted = msgspec.msgpack.decode(await request.body())["ids"]
+        self.batch_sizes.append(len(wanted))
+        unknown = [{"id": each, "error": {"status": 404, "detail": "no"}} for each in wanted if each not in self.tasks]
+        ended = [self._item(self.tasks[each]) for each in wanted if "state" in self.tasks.get(each, ())]
+        return packed({"results": unknown + ended})
 
     async def _list(self, request: Request) -> Response:
         group = request.query_params.get("group")
