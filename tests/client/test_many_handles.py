@@ -92,6 +92,25 @@ def fail(text: str) -> None:
     raise KeyError(text)
 
 
+class FalsyError(Exception):
+    """An exception that is false, as one with an empty `__len__` is."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def raise_falsy(_: int) -> None:
+    raise FalsyError
+
+
+def test_a_falsy_exception_is_an_exception(client: Client) -> None:
+    handle = client.submit(raise_falsy, 1)
+    with pytest.raises(FalsyError):
+        client.gather([handle])
+    errors: list[Any] = [*client.gather([handle], errors="return"), *client.map(raise_falsy, [1], errors="return")]
+    assert [type(error) for error in errors] == [FalsyError, FalsyError]
+
+
 def test_as_they_are_ready(client: Client) -> None:
     slow = client.submit(time.sleep, LONG)
     quick = client.submit_many(pow, [(2, 5), (2, 6)])

@@ -56,8 +56,8 @@ class BaseHandle(Generic[T_co]):
     def _fate(self) -> str:
         if self._outcome is None:
             return self._state or ""
-        error = self._outcome.error
-        return f"raised {type(error).__name__}" if error else f"returned {type(self._outcome.value).__name__}"
+        value, error = self._outcome
+        return f"returned {type(value).__name__}" if error is None else f"raised {type(error).__name__}"
 
 
 class Awaited(Generic[H]):

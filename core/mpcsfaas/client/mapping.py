@@ -93,7 +93,8 @@ class MapPlan:
                 return
             outcome = self._ready.pop(number)
             self._delivered += 1
-            yield outcome.error if self._return_errors and outcome.error else outcome.unwrap()
+            failed = outcome.error is not None
+            yield outcome.error if self._return_errors and failed else outcome.unwrap()
 
 
 def map_blocking(connection: Connection, plan: MapPlan, progress: bool | None) -> Iterator[Any]:
