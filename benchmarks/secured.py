@@ -1,10 +1,11 @@
-"""What CURVE costs: the throughput of a dispatcher's door with keys, over that in plain text, both over TCP.
+"""What security costs: throughput with an API key at the gateway and CURVE at the dispatcher, over that without.
 
     uv run python -m benchmarks.secured [--mode push] [--tasks 5000] [--rounds 9] [--workers 2]
 
 Two whole platforms, alike but for the keys, take turns in one run, so that a machine that drifts does so for both; the
-first of a pair changes from round to round. The figures are the medians of the ratios: of the rates, and of the CPU
-time of dispatcher and worker agent for each task, which tells more where the machine is busy with other things.
+first of a pair changes from round to round. The one without keys lets in its own user, and its workers over plain TCP.
+The figures are the medians of the ratios: of the rates, and of the CPU time of gateway, dispatcher and worker for each
+task, which tells more where the machine is busy with other things.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from benchmarks.measuring import timed, tree_seconds
 from benchmarks.systems.work import noop
 
 from mpcsfaas import Client
+from mpcsfaas.testing.command_line import CommandLine
 from mpcsfaas.testing.deployment import Deployment
 from mpcsfaas.testing.platform import PlatformProcess
 
@@ -45,14 +47,21 @@ class Figures(NamedTuple):
 
 
 @contextmanager
-def platform(folder: Path, mode: str, workers: int, *settings: str) -> Iterator[Rival]:
+def platform(folder: Path, mode: str, workers: int, is_secured: bool) -> Iterator[Rival]:
     """A gateway, a dispatcher and a worker over a file."""
-    folder.mkdir()
+    (folder / "state").mkdir(parents=True)
+    plain = [] if is_secured else ["--insecure-plaintext"]
     with Deployment(folder, mode) as deployment:
-        deployment.gateway()
-        parts = [deployment.dispatcher(*settings), deployment.worker(workers, *settings)]
-        with Client(deployment.start().url) as client:
+        key = _new_key(deployment) if is_secured else None
+        parts = [deployment.gateway(), deployment.dispatcher(*plain), deployment.worker(workers, *plain)]
+        with Client(deployment.start().url, key=key) as client:
             yield Rival(client, parts)
+
+
+def _new_key(deployment: Deployment) -> str:
+    """From now on, the gateway demands one."""
+    command_line = CommandLine(deployment.folder / "state")
+    return command_line("keys", "create", "--storage", deployment.storage).output.strip()
 
 
 def measure(rival: Rival, count: int) -> Figures:
@@ -76,8 +85,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, ExitStack() as ends:
         rivals = {
-            kind: ends.enter_context(platform(Path(name, kind), options.mode, options.workers, *settings))
-            for kind, settings in {"keys": (), "plain": ("--insecure-plaintext",)}.items()
+            kind: ends.enter_context(platform(Path(name, kind), options.mode, options.workers, kind == "keys"))
+            for kind in ("keys", "plain")
         }
         for rival in rivals.values():
             measure(rival, WARM_UP)
