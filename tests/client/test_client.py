@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mpcsfaas.client import Client, RemoteFunction, TaskHandle, errors
+from mpcsfaas.client import AsyncClient, Client, RemoteFunction, TaskHandle, errors
 from mpcsfaas.model import State
 from mpcsfaas.testing.platform import wait_until
 
@@ -274,6 +274,14 @@ def test_a_script(client: Client, tmp_path: Any) -> None:
 
 
 # Processes
+
+
+def test_a_key_does_not_travel_with_its_client(client: Client) -> None:
+    """Into a task, that is, which is stored."""
+    for kind in (Client, AsyncClient):
+        travelling = pickle.dumps(kind(client.url, key="mpcs_0_not-for-others"))
+        assert b"not-for-others" not in travelling
+        assert pickle.loads(travelling).url == client.url
 
 
 def test_a_client_can_be_pickled(client: Client) -> None:
