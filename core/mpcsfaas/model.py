@@ -128,6 +128,8 @@ class TaskOptions(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     """Tasks of one group can be listed, streamed and cancelled together."""
     labels: tuple[str, ...] = ()
     """The task runs only on a worker that has all of these."""
+    traceparent: str | None = None
+    """W3C Trace Context (version 00) of the span in which the task was submitted."""
 
 
 class Task(Struct, frozen=True):

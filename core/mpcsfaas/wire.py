@@ -128,6 +128,8 @@ class Job(Struct, frozen=True, omit_defaults=True, array_like=True):
     serializer: Name
     timeout: float | None = None
     """Seconds it may run, counted from its start in the child."""
+    traceparent: Name | None = None
+    """The W3C trace context that the task is part of."""
 
     @property
     def key(self) -> AttemptKey:

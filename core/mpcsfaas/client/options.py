@@ -22,6 +22,7 @@ class Options(TypedDict, total=False):
     ttl: float
     group: str | None
     labels: Sequence[str]
+    traceparent: str | None
 
 
 def checked(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from mpcsfaas.client.payloads import PackedFunction, Payloads
+from mpcsfaas.client.tracing import current_traceparent
 from mpcsfaas.model import new_task_id
 
 MAX_PACKED = 1024
@@ -78,6 +79,8 @@ class Session(NamedTuple):
             "serializer": payloads.name,
             **options,
         }
+        if traceparent := current_traceparent():
+            item.setdefault("traceparent", traceparent)
         return NewTask(task_id, packed, item)
 
     def _resolve(self, function: Callable[..., Any] | str) -> tuple[Callable[..., Any] | str, Mapping[str, Any]]:

@@ -16,10 +16,12 @@ from mpcsfaas.model import (
     FailureKind,
     Function,
     State,
+    TaskOptions,
     TaskRecord,
     TaskResult,
     WorkerInfo,
 )
+from mpcsfaas.trace_context import PATTERN
 
 TEN_YEARS = 10 * 365 * 86400.0
 MAX_BATCH = 10_000
@@ -32,6 +34,7 @@ Priority = Annotated[int, Meta(ge=-(2**31), le=2**31 - 1, description="Higher ru
 Word = Annotated[str, Meta(min_length=1, max_length=255)]
 Words = Annotated[list[Word], Meta(max_length=64)]
 Name = Annotated[str, Meta(max_length=1000)]
+TraceParent = Annotated[str, Meta(pattern=PATTERN, max_length=55, description="W3C Trace Context, version 00.")]
 Text = Annotated[str, Meta(max_length=100_000)]
 
 # Functions
@@ -95,6 +98,8 @@ class TaskRequest(Struct, forbid_unknown_fields=True, frozen=True):
     ttl: Duration = DEFAULT_RESULT_TTL
     group: Word | None = None
     labels: Words = []
+    traceparent: TraceParent | None = None
+    """Instead of the request's header."""
 
 
 _TASK_REFERENCE = Meta(extra_json_schema={"$ref": "#/components/schemas/TaskRequest"})
@@ -199,6 +204,12 @@ class OptionsAnswer(Struct, frozen=True):
     ttl: float
     group: str | None
     labels: tuple[str, ...]
+    traceparent: str | UnsetType = UNSET
+
+    @classmethod
+    def of(cls, options: TaskOptions) -> "OptionsAnswer":
+        """Every option; the trace context only if there is one."""
+        return cls(**{**structs.asdict(options), "traceparent": options.traceparent or UNSET})
 
 
 class TaskAnswer(Struct, frozen=True):
@@ -224,7 +235,7 @@ class TaskAnswer(Struct, frozen=True):
         """The public view of a record."""
         fields = {name: getattr(record, name) for name in cls.__struct_fields__}
         fields["failure"] = FailureAnswer.of(record.failure)
-        fields["options"] = OptionsAnswer(**structs.asdict(record.options))
+        fields["options"] = OptionsAnswer.of(record.options)
         fields["history"] = [AttemptAnswer.of(attempt) for attempt in record.history]
         return cls(**fields)
 

@@ -15,8 +15,11 @@ DEFAULT_SERIALIZER = "dill"
 PLAIN_SERIALIZER = "json"
 
 
-def build_task(gateway: Gateway, request: TaskRequest) -> Task:
-    """The task that is asked for, its payload checked. Raises `Problem` or `InvalidPayload`."""
+def build_task(gateway: Gateway, request: TaskRequest, traceparent: str | None = None) -> Task:
+    """The task that is asked for, its payload checked. Raises `Problem` or `InvalidPayload`.
+
+    `traceparent` is of a task that does not bring its own.
+    """
     serializer, payload = _arguments(gateway, request)
     return Task(
         id=str(request.task_id) if request.task_id else new_task_id(),
@@ -24,7 +27,7 @@ def build_task(gateway: Gateway, request: TaskRequest) -> Task:
         payload=payload,
         serializer=serializer,
         created_at=gateway.storage.clock(),
-        options=_options(gateway, request),
+        options=_options(gateway, request, traceparent),
     )
 
 
@@ -112,7 +115,7 @@ def _plain_arguments(gateway: Gateway, request: TaskRequest) -> bytes:
     return payload
 
 
-def _options(gateway: Gateway, request: TaskRequest) -> TaskOptions:
+def _options(gateway: Gateway, request: TaskRequest, traceparent: str | None) -> TaskOptions:
     return TaskOptions(
         max_retries=request.max_retries,
         retry_delay=request.retry_delay,
@@ -125,4 +128,5 @@ def _options(gateway: Gateway, request: TaskRequest) -> TaskOptions:
         ttl=request.ttl,
         group=request.group,
         labels=tuple(request.labels),
+        traceparent=request.traceparent or traceparent,
     )

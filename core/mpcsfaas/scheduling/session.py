@@ -175,4 +175,12 @@ def _in_frames(functions: Iterable[Function]) -> list[FromDispatcher]:
 
 def _job(assignment: Assignment) -> Job:
     task = assignment.attempt.task
-    return Job(task.id, assignment.attempt.number, task.function_id, task.payload, task.serializer, assignment.timeout)
+    return Job(
+        task.id,
+        assignment.attempt.number,
+        task.function_id,
+        task.payload,
+        task.serializer,
+        assignment.timeout,
+        task.options.traceparent,
+    )

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from mpcsfaas.interfaces.strategy import Assignment
-from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Failure, FailureKind, Function, Task
+from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Failure, FailureKind, Function, Task, TaskOptions
 from mpcsfaas.wire import (
     MAX_FRAME,
     VERSION,
@@ -36,6 +36,7 @@ from mpcsfaas.wire import (
 from mpcsfaas.worker.function_store import FunctionStore
 from mpcsfaas.worker.outbox import Outbox
 
+UNTRACED = TaskOptions()
 HELLO_SECONDS = 1.0
 """Pause between greetings while nobody answers."""
 ASK_SECONDS = 2.0
@@ -292,7 +293,8 @@ class AgentState:
 
 def _assignment(job: Job, function: Function) -> Assignment:
     """A job as the pool takes it. When it was accepted and claimed is not the worker's business."""
-    task = Task(job.task_id, job.function_id, job.payload, job.serializer, 0.0)
+    options = TaskOptions(traceparent=job.traceparent) if job.traceparent else UNTRACED
+    task = Task(job.task_id, job.function_id, job.payload, job.serializer, 0.0, options)
     return Assignment(Attempt(task, job.number, 0.0), function, job.timeout)
 
 

@@ -53,7 +53,7 @@ class Exited(Struct, frozen=True, tag="exited"):
     """Why it was not even started."""
 
 
-class Run(Struct, frozen=True, tag="run"):
+class Run(Struct, frozen=True, omit_defaults=True, tag="run"):
     """One attempt. `function` is there unless the child should know it already."""
 
     task_id: str
@@ -63,6 +63,8 @@ class Run(Struct, frozen=True, tag="run"):
     serializer: str
     sent_at: float
     function: Function | None = None
+    traceparent: str | None = None
+    """The W3C trace context that the task is part of."""
 
     @property
     def key(self) -> AttemptKey:

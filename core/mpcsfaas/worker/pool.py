@@ -174,6 +174,7 @@ class ProcessPool:
             task.serializer,
             time.time(),
             function if send.with_function else None,
+            task.options.traceparent,
         )
         child = self._children[send.slot]
         child.put(message)

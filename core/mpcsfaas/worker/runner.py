@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mpcsfaas.interfaces.serializer import Serializer
 from mpcsfaas.model import AttemptResult, Failure, FailureKind, Function
+from mpcsfaas.trace_context import told, within_attempt
 from mpcsfaas.worker.exits import PYTHON_VERSION
 from mpcsfaas.worker.failures import exception_value, failure_of, text_of, type_name
 from mpcsfaas.worker.messages import KNOWN_FUNCTIONS, Done, NeedFunction, Run, Setup
@@ -45,7 +46,7 @@ class Runner:
         if run.function is None and run.function_id not in self._functions:
             return NeedFunction(run.task_id, run.number)
         started_at = time.time()
-        outcome = self._outcome(run)
+        outcome = self._traced_outcome(run) if run.traceparent else self._outcome(run)
         if os.getpid() != self._process:
             os._exit(0)  # the task forked, and this is the copy, which has no business here
         return Done(
@@ -62,6 +63,11 @@ class Runner:
                 time.time(),
             )
         )
+
+    def _traced_outcome(self, run: Run) -> Outcome:
+        assert run.traceparent is not None
+        with told(within_attempt(run.traceparent, run.task_id, run.number)):
+            return self._outcome(run)
 
     def _outcome(self, run: Run) -> Outcome:
         try:

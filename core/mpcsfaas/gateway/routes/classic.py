@@ -19,6 +19,7 @@ from mpcsfaas.gateway.schemas import (
     ClassicTaskRequest,
 )
 from mpcsfaas.gateway.submission import accept, check_call
+from mpcsfaas.gateway.traces import HEADER, header_of, note_submitted
 from mpcsfaas.model import (
     Failure,
     FailureKind,
@@ -70,7 +71,7 @@ async def register_function(request: Request) -> Response:
 
 @router.post(
     "/execute_function",
-    openapi_extra=request_body(ClassicTaskRequest, [JSON]),
+    openapi_extra={"parameters": [HEADER], **request_body(ClassicTaskRequest, [JSON])},
     responses={
         200: answer(ClassicTaskAnswer, "Accepted.", [JSON]),
         **errors(404, *WRITE_ERRORS),
@@ -82,9 +83,10 @@ async def execute_function(request: Request) -> Response:
     wanted = await TASK.read(request)
     payload = base64_text.decode(wanted.payload)
     check_call(gateway, SERIALIZER, payload)
-    options = TaskOptions(deadline=gateway.settings.default_deadline)
+    options = TaskOptions(deadline=gateway.settings.default_deadline, traceparent=header_of(request))
     function = str(wanted.function_id)
     task = Task(new_task_id(), function, payload, SERIALIZER, gateway.storage.clock(), options)
+    note_submitted(request.scope, [task])
     accepted = await accept(gateway, task)
     note(request.scope, function=function, task=accepted.id)
     return respond(request, ClassicTaskAnswer(accepted.id))

@@ -32,6 +32,7 @@ from mpcsfaas.gateway.schemas import (
     TaskState,
 )
 from mpcsfaas.gateway.submission import accept, accept_all, accept_and_wait, build_task
+from mpcsfaas.gateway.traces import HEADER, header_of, note_cancelled, note_submitted
 from mpcsfaas.interfaces.storage import TaskFilter
 from mpcsfaas.model import State, Task
 
@@ -46,7 +47,7 @@ router = subject_router("tasks")
 @router.post(
     "/v1/tasks",
     status_code=202,
-    openapi_extra={"parameters": [WAIT], **request_body(TaskRequest)},
+    openapi_extra={"parameters": [WAIT, HEADER], **request_body(TaskRequest)},
     responses={
         202: answer(AcceptedTask, "Accepted; see Location."),
         200: answer(ResultAnswer, "With `wait`: the task has ended."),
@@ -57,7 +58,8 @@ async def submit_task(request: Request) -> Response:
     """Execute a function. With `wait`, the result comes at once if it is there in time."""
     gateway = gateway_of(request)
     seconds = wait_of(request)
-    task = build_task(gateway, await TASK.read(request))
+    task = build_task(gateway, await TASK.read(request), header_of(request))
+    note_submitted(request.scope, [task])
     if seconds:
         accepted, result = await accept_and_wait(gateway, task, seconds)
     else:
@@ -71,7 +73,7 @@ async def submit_task(request: Request) -> Response:
 
 @router.post(
     "/v1/tasks:batch",
-    openapi_extra=request_body(TaskBatch),
+    openapi_extra={"parameters": [HEADER], **request_body(TaskBatch)},
     responses={
         200: answer(BatchAnswer, "One result per item, in order."),
         **errors(*WRITE_ERRORS),
@@ -82,17 +84,19 @@ async def submit_batch(request: Request) -> Response:
     gateway = gateway_of(request)
     batch = await BATCH.read(request)
     content_type = media_type(request.headers["content-type"])
-    built = [_build(gateway, item, content_type) for item in batch.tasks]
+    traceparent = header_of(request)
+    built = [_build(gateway, item, content_type, traceparent) for item in batch.tasks]
     tasks = [item for item in built if isinstance(item, Task)]
+    note_submitted(request.scope, tasks)
     note(request.scope, functions=named({task.function_id: None for task in tasks}), tasks=len(tasks))
     accepted = iter(await accept_all(gateway, tasks))
     results = [next(accepted) if isinstance(item, Task) else item for item in built]
     return respond(request, _batch_answer(results))
 
 
-def _build(gateway: Gateway, item: Raw, content_type: str) -> Task | problems.Problem:
+def _build(gateway: Gateway, item: Raw, content_type: str, traceparent: str | None) -> Task | problems.Problem:
     try:
-        return build_task(gateway, TASK.decode(item, content_type))
+        return build_task(gateway, TASK.decode(item, content_type), traceparent)
     except (problems.Problem, SerializationError) as error:
         return problems.problem_of(error)
 
@@ -146,6 +150,7 @@ async def cancel_task(request: Request, task_id: UUID) -> Response:
     (state,) = await gateway_of(request).storage.cancel([str(task_id)])
     if state is None:
         raise problems.unknown_task(str(task_id))
+    note_cancelled(request.scope, [str(task_id)])
     return respond(request, TaskState(str(task_id), state))
 
 
@@ -162,16 +167,17 @@ async def cancel_tasks(request: Request) -> Response:
     ids = [str(task_id) for task_id in (await CANCEL.read(request)).ids]
     note(request.scope, ids=named(ids))
     states = await gateway_of(request).storage.cancel(ids)
+    note_cancelled(request.scope, ids)
     return respond(request, CancelAnswer([TaskState(*pair) for pair in zip(ids, states, strict=True)]))
 
 
 @router.post(
     "/v1/tasks:retry",
-    openapi_extra=request_body(RetryRequest),
+    openapi_extra={"parameters": [HEADER], **request_body(RetryRequest)},
     responses={200: answer(BatchAnswer, "One result per id, in order."), **errors(429, *WRITE_ERRORS)},
 )
 async def retry_tasks(request: Request) -> Response:
     """Do failed tasks again, each as a new one. To ask twice is harmless: there is only one such task for each."""
     ids = [str(task_id) for task_id in (await RETRY.read(request)).ids]
     note(request.scope, ids=named(ids))
-    return respond(request, _batch_answer(await retry(gateway_of(request), ids)))
+    return respond(request, _batch_answer(await retry(gateway_of(request), ids, header_of(request))))
