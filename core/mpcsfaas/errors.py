@@ -25,6 +25,17 @@ class QueueFull(StorageError):
     """The bound on unfinished tasks is reached; nothing of the batch was accepted. Trying again later may help."""
 
 
+class QuotaExceeded(QueueFull):
+    """The batch would take an owner over its quota of queued tasks; nothing of it was accepted."""
+
+    def __init__(self, owner: str, max_queued: int) -> None:
+        """`owner` and `max_queued` are as in `Quota`."""
+        super().__init__(
+            f"{owner} may have no more than {max_queued} queued tasks (max_queued); submit fewer at once,"
+            " or try again when some have started"
+        )
+
+
 class SerializationError(MpcsfaasError):
     """An object cannot be serialised, or bytes cannot be deserialised."""
 

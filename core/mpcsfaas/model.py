@@ -132,6 +132,17 @@ class TaskOptions(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     """W3C Trace Context (version 00) of the span in which the task was submitted."""
 
 
+class Quota(Struct, frozen=True, omit_defaults=True):
+    """How many tasks of one owner there may be at once. A task keeps the quota that it was submitted with."""
+
+    owner: str
+    """Whose tasks are counted together: the id of the API key that submitted them."""
+    max_queued: int | None = None
+    """The most that may be QUEUED after one is accepted; at least 1, None for no bound."""
+    max_running: int | None = None
+    """The most that may be RUNNING after one starts; at least 1, None for no bound."""
+
+
 class Task(Struct, frozen=True):
     """One accepted request to execute a function. `payload` is the serialised pair `(args, kwargs)`."""
 
@@ -143,6 +154,8 @@ class Task(Struct, frozen=True):
     options: TaskOptions = TaskOptions()
     retry_of: str | None = None
     """Id of the FAILED task that this one does again."""
+    quota: Quota | None = None
+    """None if nobody's tasks are counted together with it."""
 
 
 class AttemptKey(NamedTuple):

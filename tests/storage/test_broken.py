@@ -90,6 +90,24 @@ class RevivingMemory(MemoryStorage):
         return applied
 
 
+class UnboundedMemory(MemoryStorage):
+    """Knows nothing of quotas of queued tasks."""
+
+    async def enqueue(self, tasks: Sequence[Task]) -> list[Enqueued]:
+        return await super().enqueue([_without(task, "max_queued") for task in tasks])
+
+
+class UnheldMemory(MemoryStorage):
+    """Knows nothing of quotas of running tasks."""
+
+    async def enqueue(self, tasks: Sequence[Task]) -> list[Enqueued]:
+        return await super().enqueue([_without(task, "max_running") for task in tasks])
+
+
+def _without(task: Task, bound: str) -> Task:
+    return replace(task, quota=task.quota and replace(task.quota, **{bound: None}))
+
+
 class LosingSqlite(Losing, SqliteStorage): ...
 
 
@@ -130,6 +148,8 @@ BROKEN: dict[type[Storage], str] = {
     IgnoringAttemptSqlite: "test_only_the_present_attempt_may_finish",
     RevivingMemory: "test_repeating_an_applied_transition_is_fenced",
     DroppingArguments: "test_a_payload_is_kept_while_it_may_be_needed",
+    UnboundedMemory: "test_a_claim_gives_the_quota_with_the_task",
+    UnheldMemory: "test_no_more_start_than_may_run",
     RevivingSqlite: "test_repeating_an_applied_transition_is_fenced",
 }
 """Every broken storage, with the case of the contract that is about the promise it breaks."""

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import redis
+from msgspec.structs import replace
 
-from mpcsfaas.model import Task, TaskOptions, new_task_id
+from mpcsfaas.model import Quota, Task, TaskOptions, new_task_id
 from mpcsfaas.testing.redis_server import RedisServer
 from mpcsfaas.testing.storage_cases.world import complete, make_function, requeue
 from mpcsfaas_storage_redis import RedisStorage
@@ -19,7 +21,7 @@ Opened = Callable[..., AbstractAsyncContextManager[RedisStorage]]
 
 BOUNDED = {
     *("GET", "MGET", "SETNX", "INCR", "INCRBY", "DEL", "EXPIRE", "TIME", "PUBLISH"),
-    *("HGET", "HMGET", "HSET", "HDEL", "SADD", "SREM", "XADD", "XDEL", "XLEN"),
+    *("HGET", "HMGET", "HSET", "HDEL", "HINCRBY", "SADD", "SREM", "SPOP", "XADD", "XDEL", "XLEN"),
     *("ZADD", "ZREM", "ZCARD", "ZSCORE", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGEBYSCORE"),
     "SMEMBERS",  # Of `queues` alone: one member for each set of labels that waits.
 }
@@ -40,6 +42,10 @@ async def live(storage: RedisStorage) -> None:
     await storage.finish([requeue(attempts[0], time.time() + 60), *map(complete, attempts[1:3])])
     await storage.renew("dispatcher", [attempt.key for attempt in attempts], 60)
     await storage.cancel([tasks[-1].id, tasks[0].id])
+
+
+def new_task(**options: Any) -> Task:
+    return Task(new_task_id(), make_function("work").id, b"x", "dill", time.time(), TaskOptions(**options))
 
 
 def slot(key: bytes) -> int:
@@ -81,6 +87,24 @@ def test_no_script_looks_at_all_keys() -> None:
 
 
 def test_a_forgotten_task_leaves_no_key(server: RedisServer, opened: Opened) -> None:
+    counted: set[str] = set()
+
+    async def end_held_tasks(storage: RedisStorage) -> None:
+        """Run one of three tasks of an owner, which holds the others; end one of them, cancel the other, and it."""
+        quota = Quota("key", max_queued=3, max_running=1)
+        first, second, third = (replace(new_task(ttl=0), quota=quota) for _ in range(3))
+        await storage.enqueue([first, second, third])
+        (attempt,) = await storage.claim("dispatcher", 9, 60)
+        with redis.Redis(port=server.port) as client:
+            counted.update(key.decode().removeprefix("{tidy}:") for key in client.keys("{tidy}:*:key"))
+        await storage.finish([complete(attempt)])
+        await storage.cancel([third.id])
+        await storage.claim("dispatcher", 1, 60)
+        await storage.cancel([second.id])
+        assert len(await storage.take_cancellations("dispatcher")) == 1
+        assert (await storage.expire(), await storage.expire()) == (3, 0)
+        assert await storage.claim("dispatcher", 1, 60) == []
+
     async def run() -> None:
         async with opened(server.url, prefix="tidy") as storage:
             task = Task(new_task_id(), make_function("work").id, b"x", "dill", time.time(), OPTIONS[1])
@@ -91,10 +115,12 @@ def test_a_forgotten_task_leaves_no_key(server: RedisServer, opened: Opened) -> 
             assert await storage.expire() == 0
             assert await storage.get_tasks([task.id]) == [None]
             assert await storage.claim("dispatcher", 1, 60, [frozenset({"a", "b"})]) == []
+            await end_held_tasks(storage)
 
     asyncio.run(run())
     with redis.Redis(port=server.port) as client:
         left = {key.removeprefix(b"{tidy}:").decode() for key in client.keys("{tidy}:*")}
         assert client.xlen("{tidy}:feed") == 0
+    assert counted == {"owner:key", "held:key"}, "there was nothing to be left behind"
     function_id = make_function("work").id
     assert left == {"schema", "name", "functions", f"function:{function_id}", "position", "sequence", "work", "feed"}

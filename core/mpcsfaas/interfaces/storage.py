@@ -5,6 +5,12 @@ survives the death of every process of the platform (`memory` excepted, which is
 and dispatchers may use one storage at the same time. Methods are called from one event loop per instance and never
 block it.
 
+Some QUEUED tasks are held: no claim gives them yet, whatever is ready beside them. A task whose `quota` has a
+`max_running` is held as long as so many tasks of its owner are RUNNING. It keeps its place in the order of claims, and
+is in nobody's way. As soon as one of the owner's tasks leaves RUNNING, however that comes about, it is ready again, and
+`wait_for_work` returns. With any number of instances at work, no `claim` ever starts a task over its `max_running`, and
+no acceptance takes an owner over a `max_queued`.
+
 Every method may raise `StorageUnavailable`, after which nothing of the call was applied, or it is unknown whether it
 was; so callers repeat the call, and every method here is safe to repeat.
 """
@@ -145,7 +151,8 @@ class Storage(ABC):
         """Accept tasks; one answer per task, in order.
 
         A task whose id, or whose (function, idempotency key), is known already is a DUPLICATE, also within the batch.
-        The other tasks of the batch are not affected by one that is refused. Raises `QueueFull`.
+        The other tasks of the batch are not affected by one that is refused. Raises `QueueFull`; or `QuotaExceeded`, if
+        an owner of accepted tasks would then have more QUEUED tasks, held ones included, than a `max_queued` of theirs.
         """
 
     @abstractmethod
@@ -154,9 +161,9 @@ class Storage(ABC):
     ) -> list[Attempt]:
         """Move up to `limit` ready tasks to RUNNING as their next attempt, held by `dispatcher_id` for `lease` seconds.
 
-        Ready: QUEUED, `ready_at` reached, and its labels a subset of at least one set in `labels`. Highest priority
-        first, then in the order of acceptance. No two claims get the same attempt. Fewer than `limit` mean that there
-        are no more just now, or that the storage went away meanwhile.
+        Ready: QUEUED, not held, `ready_at` reached, and its labels a subset of at least one set in `labels`. Highest
+        priority first, then in the order of acceptance. No two claims get the same attempt. Fewer than `limit` mean
+        that there are no more just now, or that the storage went away meanwhile.
         """
 
     @abstractmethod
@@ -178,7 +185,7 @@ class Storage(ABC):
     async def claim_overdue(
         self, dispatcher_id: str, limit: int, lease: float, default_deadline: float | None = None
     ) -> list[Attempt]:
-        """As `claim`, but of QUEUED tasks whose deadline has passed, ready or not, whatever their labels.
+        """As `claim`, but of QUEUED tasks whose deadline has passed, ready or held or not, whatever their labels.
 
         `default_deadline` (seconds from acceptance) counts for tasks that have none of their own.
         """

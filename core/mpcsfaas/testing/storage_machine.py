@@ -7,11 +7,13 @@
     TestMyMachine = MyMachine.TestCase
 
 After every step both must give the same answers to every question, and what a storage must never do is checked without
-the oracle: a terminal state changes, attempts are skipped or repeated, two dispatchers hold one attempt.
+the oracle: a terminal state changes, attempts are skipped or repeated, two dispatchers hold one attempt, a quota is
+exceeded.
 """
 
 import asyncio
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -19,8 +21,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec.structs import replace
 
+from mpcsfaas.errors import QuotaExceeded
 from mpcsfaas.interfaces import Storage
-from mpcsfaas.interfaces.storage import Enqueued, TaskFilter
+from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus, TaskFilter
 from mpcsfaas.model import (
     Attempt,
     AttemptKey,
@@ -29,6 +32,7 @@ from mpcsfaas.model import (
     Failure,
     FailureKind,
     Function,
+    Quota,
     State,
     Task,
     TaskOptions,
@@ -57,6 +61,9 @@ OPTIONS = st.builds(
     idempotency_key=st.sampled_from([None, None, "key"]),
     group=st.sampled_from([None, "group"]),
     labels=st.sampled_from([(), (), ("a",), ("b", "a")]),
+)
+QUOTAS = st.sampled_from(
+    [None, None, Quota("one", max_queued=4, max_running=1), Quota("one", max_running=2), Quota("two", max_running=1)]
 )
 OUTCOMES = st.sampled_from([State.COMPLETED, State.FAILED, State.QUEUED])
 BUDGETS = st.sampled_from(list(Budget))
@@ -119,11 +126,14 @@ class StorageMachine(RuleBasedStateMachine):
 
     # Acceptance
 
-    @rule(options=st.lists(OPTIONS, min_size=1, max_size=4), function=st.sampled_from(FUNCTIONS))
-    def enqueue(self, options: list[TaskOptions], function: Function) -> None:
+    @rule(options=st.lists(OPTIONS, min_size=1, max_size=4), function=st.sampled_from(FUNCTIONS), quota=QUOTAS)
+    def enqueue(self, options: list[TaskOptions], function: Function, quota: Quota | None) -> None:
         """Offer new tasks."""
         self._enqueue(
-            [Task(new_task_id(), function.id, b"arguments", "dill", self.clock(), option) for option in options]
+            [
+                Task(new_task_id(), function.id, b"arguments", "dill", self.clock(), option, quota=quota)
+                for option in options
+            ]
         )
 
     @precondition(lambda self: self.tasks)
@@ -146,9 +156,22 @@ class StorageMachine(RuleBasedStateMachine):
         self._enqueue([task, task])
 
     def _enqueue(self, tasks: list[Task]) -> None:
-        answers: list[Enqueued] = self.both(lambda storage: storage.enqueue(tasks))
+        answers = self.both(lambda storage: _offer(storage, tasks))
+        if isinstance(answers, str):
+            return
         assert len(answers) == len(tasks)
         self.tasks += [task for task in tasks if task not in self.tasks]
+        if any(answer.status is EnqueueStatus.ACCEPTED for answer in answers):
+            self._check_quotas(tasks, State.QUEUED)
+
+    def _check_quotas(self, tasks: list[Task], state: State) -> None:
+        """What was just done with these tasks took no owner over its quota of tasks in this state."""
+        records = self.run(self.storage.get_tasks([task.id for task in self.tasks]))
+        states = {record.id: record.state for record in records if record}
+        numbers = Counter(task.quota.owner for task in self.tasks if task.quota and states.get(task.id) is state)
+        for quota in {task.quota for task in tasks if task.quota}:
+            limit = quota.max_queued if state is State.QUEUED else quota.max_running
+            assert limit is None or numbers[quota.owner] <= limit, f"{numbers} tasks are {state} in spite of {quota}"
 
     @rule(function=st.sampled_from(FUNCTIONS), put_back=st.sampled_from([True, True, False]))
     def delete_function(self, function: Function, put_back: bool) -> None:
@@ -179,12 +202,12 @@ class StorageMachine(RuleBasedStateMachine):
     @rule(dispatcher=DISPATCHERS, limit=st.integers(0, 5), labels=st.lists(LABELS, max_size=2))
     def claim(self, dispatcher: str, limit: int, labels: list[frozenset[str]]) -> None:
         """Claim by labels."""
-        self._started(self.both(lambda storage: storage.claim(dispatcher, limit, LEASE, labels)))
+        self._claimed(self.both(lambda storage: storage.claim(dispatcher, limit, LEASE, labels)))
 
     @rule(dispatcher=DISPATCHERS)
     def claim_plain(self, dispatcher: str) -> None:
         """Claim what has no labels."""
-        self._started(self.both(lambda storage: storage.claim(dispatcher, 3, LEASE)))
+        self._claimed(self.both(lambda storage: storage.claim(dispatcher, 3, LEASE)))
 
     @rule(dispatcher=DISPATCHERS)
     def claim_twice(self, dispatcher: str) -> None:
@@ -219,6 +242,10 @@ class StorageMachine(RuleBasedStateMachine):
         keys = [attempt.key for attempt in self.attempts]
         adopted = self.both(lambda storage: storage.adopt(dispatcher, keys, LEASE), order=_by_task)
         assert {attempt.key for attempt in adopted} <= self.claimed
+
+    def _claimed(self, attempts: list[Attempt]) -> None:
+        self._started(attempts)
+        self._check_quotas([attempt.task for attempt in attempts], State.RUNNING)
 
     def _started(self, attempts: list[Attempt]) -> None:
         keys = [attempt.key for attempt in attempts]
@@ -310,6 +337,13 @@ class StorageMachine(RuleBasedStateMachine):
             else:
                 _check_step(before, after)
         self.records = present
+
+
+async def _offer(storage: Storage, tasks: list[Task]) -> list[Enqueued] | str:
+    try:
+        return await storage.enqueue(tasks)
+    except QuotaExceeded as error:
+        return str(error)
 
 
 def _check_step(before: TaskRecord, after: TaskRecord) -> None:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import msgspec
 
-from mpcsfaas.errors import QueueFull, SettingsError, StorageUnavailable
+from mpcsfaas.errors import SettingsError, StorageUnavailable
 from mpcsfaas.interfaces.storage import (
     Completion,
     Enqueued,
@@ -37,6 +37,7 @@ from mpcsfaas.model import (
 from mpcsfaas.wakeup import WakeUp
 from mpcsfaas_storage_memory.entry import Entry
 from mpcsfaas_storage_memory.keys import KeepingKeys
+from mpcsfaas_storage_memory.room import check_room, in_order, not_held, number_by_owner
 
 
 class MemoryStorage(KeepingKeys):
@@ -115,7 +116,7 @@ class MemoryStorage(KeepingKeys):
         keys: dict[tuple[str, str], str] = {}
         answers = [self._judge(task, accepted, keys) for task in tasks]
         if accepted:
-            self._check_room(len(accepted))
+            check_room(self._entries.values(), accepted.values(), self.options.max_unfinished)
         now = self.clock()
         for task in accepted.values():
             self._entries[task.id] = Entry(task, next(self._positions), now + task.options.delay)
@@ -123,14 +124,6 @@ class MemoryStorage(KeepingKeys):
         if accepted:
             self._work.set()
         return answers
-
-    def _check_room(self, wanted: int) -> None:
-        limit = self.options.max_unfinished
-        if len(self._entries) + wanted <= limit:
-            return
-        unfinished = sum(not entry.state.is_terminal for entry in self._entries.values())
-        if unfinished + wanted > limit:
-            raise QueueFull(f"{unfinished} tasks are unfinished and {limit} is the limit; try again later")
 
     def _judge(self, task: Task, accepted: dict[str, Task], keys: dict[tuple[str, str], str]) -> Enqueued:
         if task.id in self._entries or task.id in accepted:
@@ -157,8 +150,9 @@ class MemoryStorage(KeepingKeys):
             for entry in self._in_state(State.QUEUED)
             if entry.ready_at <= now and any(offered.issuperset(entry.task.options.labels) for offered in labels)
         )
-        chosen = heapq.nsmallest(limit, ready, key=lambda entry: (-entry.task.options.priority, entry.position))
-        return [entry.claim(dispatcher_id, now, lease) for entry in chosen]
+        running = number_by_owner(self._in_state(State.RUNNING))
+        chosen = islice(not_held(in_order(ready), running), limit)
+        return [entry.claim(dispatcher_id, now, lease) for entry in list(chosen)]
 
     async def claim_lapsed(self, dispatcher_id: str, limit: int, lease: float) -> list[Attempt]:
         """See `Storage`."""
@@ -232,7 +226,7 @@ class MemoryStorage(KeepingKeys):
         if entry.state.is_terminal:
             self._latest = entry.sequence
             self._completion.set()
-        if entry.state in (State.QUEUED, State.CANCELLED):
+        if entry.state in (State.QUEUED, State.CANCELLED) or entry.task.quota:
             self._work.set()
 
     async def take_cancellations(self, dispatcher_id: str) -> list[AttemptKey]:

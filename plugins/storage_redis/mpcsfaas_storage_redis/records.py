@@ -11,7 +11,18 @@ from typing import NamedTuple
 
 import msgspec
 
-from mpcsfaas.model import Attempt, AttemptRecord, Failure, State, Task, TaskLogs, TaskOptions, TaskRecord, TaskResult
+from mpcsfaas.model import (
+    Attempt,
+    AttemptRecord,
+    Failure,
+    Quota,
+    State,
+    Task,
+    TaskLogs,
+    TaskOptions,
+    TaskRecord,
+    TaskResult,
+)
 
 LETTERS = {
     State.QUEUED: "Q",
@@ -23,6 +34,9 @@ LETTERS = {
 """The states, as the scripts call them."""
 
 STATES = {letter.encode(): state for state, letter in LETTERS.items()}
+
+OWNED = 2
+"""The flag of a task that has a quota."""
 
 LOWEST_RANK = 1 << 38
 """How far from 0 priorities are told apart."""
@@ -49,7 +63,7 @@ class Numbers(NamedTuple):
     claimed_at: float
     finished_at: float
     expired: int
-    has_logs: int
+    flags: int
     payload_size: int
     head_size: int
     sequence: int
@@ -66,7 +80,7 @@ class Kind(NamedTuple):
 
     function_id: str
     queue: bytes
-    """The name of the queue that tasks with these labels wait in: their JSON, sorted."""
+    """The name of the queue that tasks with these labels and this quota wait in."""
     group: bytes
     key: bytes
     delay: str
@@ -81,6 +95,7 @@ class Head(msgspec.Struct, array_like=True, omit_defaults=True):
     serializer: str
     options: TaskOptions
     retry_of: str | None = None
+    quota: Quota | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -90,12 +105,11 @@ _decode_logs = msgspec.msgpack.Decoder(tuple[str, str]).decode
 _decode_history = msgspec.json.Decoder(tuple[AttemptRecord, ...]).decode
 
 
-def kind(function_id: str, options: TaskOptions) -> Kind:
-    """The kind of the tasks of this function with these options."""
-    labels = options.labels
+def kind(function_id: str, options: TaskOptions, quota: Quota | None = None) -> Kind:
+    """The kind of the tasks of this function with these options and this quota."""
     return Kind(
         function_id,
-        msgspec.json.encode(sorted(set(labels))) if labels else b"[]",
+        _queue(options.labels, quota),
         _mark(options.group),
         _mark(options.idempotency_key),
         repr(float(options.delay)),
@@ -104,14 +118,23 @@ def kind(function_id: str, options: TaskOptions) -> Kind:
     )
 
 
+def _queue(labels: tuple[str, ...], quota: Quota | None) -> bytes:
+    """The JSON of the labels, sorted; with a quota, of the labels, the owner and, if there is one, `max_running`."""
+    if quota is None:
+        return msgspec.json.encode(sorted(set(labels))) if labels else b"[]"
+    limit = [] if quota.max_running is None else [quota.max_running]
+    return msgspec.json.encode([sorted(set(labels)), quota.owner, *limit])
+
+
 def pack_task(task: Task, kind: Kind) -> bytes:
     """The record of a task that is yet to be accepted, without position and time to be ready."""
     options = task.options
-    head = _encode(Head(task.serializer, options, task.retry_of))
+    head = _encode(Head(task.serializer, options, task.retry_of, task.quota))
     deadline_at = inf if options.deadline is None else task.created_at + options.deadline
     sizes = len(task.payload), len(head)
     times = task.created_at, deadline_at, options.ttl
-    numbers = _UNPLACED.pack(b"Q", 0, 0, 0, 0.0, 0.0, 0, 0, *sizes, 0, kind.rank, *times, 0)
+    flags = OWNED if task.quota else 0
+    numbers = _UNPLACED.pack(b"Q", 0, 0, 0, 0.0, 0.0, 0, flags, *sizes, 0, kind.rank, *times, 0)
     return b"".join((numbers, _strings(kind), task.id.encode(), head))
 
 
@@ -156,7 +179,14 @@ def attempt(task_id: bytes, record: bytes, payload: bytes) -> Attempt:
     head = _head(record, numbers)
     function_id = _function_id(record, numbers)
     task = Task(
-        task_id.decode(), function_id, payload, head.serializer, numbers.created_at, head.options, head.retry_of
+        task_id.decode(),
+        function_id,
+        payload,
+        head.serializer,
+        numbers.created_at,
+        head.options,
+        head.retry_of,
+        head.quota,
     )
     return Attempt(task, numbers.attempt, numbers.claimed_at, numbers.failures, numbers.losses)
 

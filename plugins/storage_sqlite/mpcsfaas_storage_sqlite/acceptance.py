@@ -1,12 +1,14 @@
 """Acceptance of tasks: all that wait to be accepted are judged together and written by a few statements."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
 
-from mpcsfaas.errors import QueueFull
+from mpcsfaas.errors import QueueFull, QuotaExceeded
 from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus
-from mpcsfaas.model import Task, TaskOptions
+from mpcsfaas.model import Quota, Task, TaskOptions
+from mpcsfaas_storage_sqlite.owners import name_of_queue
 from mpcsfaas_storage_sqlite.rows import execute_values, many, micros, read
 from mpcsfaas_storage_sqlite.schema import DELAYED, READY
 from mpcsfaas_storage_sqlite.transaction import Transaction
@@ -22,6 +24,7 @@ class Head(msgspec.Struct, array_like=True):
     created_at: float
     options: TaskOptions
     retry_of: str | None = None
+    quota: Quota | None = None
 
 
 class _Id(msgspec.Struct, array_like=True):
@@ -57,6 +60,7 @@ class _Judge:
         counters = transaction.counters
         self._room = transaction.max_unfinished - counters.queued - counters.running
         self._limit = transaction.max_unfinished
+        self._owners = transaction.owners
         self.functions = _function_numbers(transaction, tasks)
         self._ids = _known_ids(transaction, tasks)
         self._keys = _known_keys(transaction, tasks)
@@ -69,10 +73,24 @@ class _Judge:
         answers = [self._answer(task, ids, keys, fresh) for task in batch]
         if fresh and len(self.accepted) + len(fresh) > self._room:
             return QueueFull(f"{self._limit} unfinished tasks are the limit, and it is reached; try again later")
+        owned = [task.quota for task in fresh if task.quota]
+        if owned and (excess := self._count(owned)):
+            return excess
         self._ids |= ids
         self._keys |= keys
         self.accepted += fresh
         return answers
+
+    def _count(self, quotas: Sequence[Quota]) -> QuotaExceeded | None:
+        """Count tasks with these quotas as queued, unless there is no room for one of them."""
+        wanted = Counter(quota.owner for quota in quotas)
+        for quota in quotas:
+            queued = self._owners.queued(quota.owner) + wanted[quota.owner]
+            if quota.max_queued is not None and queued > quota.max_queued:
+                return QuotaExceeded(quota.owner, quota.max_queued)
+        for owner, number in wanted.items():
+            self._owners.count(owner, number, 0)
+        return None
 
     def _answer(self, task: Task, ids: set[str], keys: dict[Key, str], fresh: list[Task]) -> Enqueued:
         if task.id in self._ids or task.id in ids:
@@ -120,9 +138,9 @@ def _known_keys(transaction: Transaction, tasks: Sequence[Task]) -> dict[Key, st
     return {(row.function_id, row.idempotency_key): row.id for row in rows}
 
 
-def _label_numbers(transaction: Transaction, tasks: Sequence[Task]) -> dict[str, int]:
-    """The number of each set of labels, by its JSON. Number 0 is the empty set."""
-    names = {_label_names(task) for task in tasks if task.options.labels}
+def _queue_numbers(transaction: Transaction, tasks: Sequence[Task]) -> dict[str, int]:
+    """The number of each queue, by its name. Number 0 is that of tasks without labels and quota."""
+    names = {_queue(task) for task in tasks if task.options.labels or task.quota}
     if not names:
         return {"[]": 0}
     execute_values(
@@ -132,23 +150,22 @@ def _label_numbers(transaction: Transaction, tasks: Sequence[Task]) -> dict[str,
     return {row.name: row.number for row in read(transaction.connection, _Numbered, query, many([*names, "[]"]))}
 
 
-def _label_names(task: Task) -> str:
-    labels = task.options.labels
-    return many(sorted(set(labels))) if labels else "[]"
+def _queue(task: Task) -> str:
+    return name_of_queue(task) if task.options.labels or task.quota else "[]"
 
 
 INSERT_TASK = """
     INSERT INTO task (position, id, function, head, phase, priority, labels, created_at, ready_at, deadline_at, ttl,
-        group_name, idempotency_key) (VALUES)
+        group_name, idempotency_key, owner) (VALUES)
 """
 INSERT_PAYLOAD = "INSERT INTO payload (position, payload) (VALUES)"
 
 
 def _write(transaction: Transaction, judge: _Judge) -> None:
-    labels = _label_numbers(transaction, judge.accepted)
+    queues = _queue_numbers(transaction, judge.accepted)
     first = transaction.counters.position + 1
     rows = [
-        _row(transaction, position, task, judge.functions[task.function_id], labels[_label_names(task)])
+        _row(transaction, position, task, judge.functions[task.function_id], queues[_queue(task)])
         for position, task in enumerate(judge.accepted, first)
     ]
     execute_values(transaction.connection, INSERT_TASK, rows)
@@ -158,7 +175,7 @@ def _write(transaction: Transaction, judge: _Judge) -> None:
     transaction.counters.add(READY, len(rows))
 
 
-def _row(transaction: Transaction, position: int, task: Task, function: int, labels: int) -> tuple[object, ...]:
+def _row(transaction: Transaction, position: int, task: Task, function: int, queue: int) -> tuple[object, ...]:
     options = task.options
     ready_at = transaction.now + micros(options.delay)
     delayed = ready_at > transaction.now
@@ -168,14 +185,20 @@ def _row(transaction: Transaction, position: int, task: Task, function: int, lab
         position,
         task.id,
         function,
-        msgspec.json.encode(Head(task.function_id, task.serializer, task.created_at, options, task.retry_of)).decode(),
+        _head(task),
         DELAYED if delayed else READY,
         options.priority,
-        labels,
+        queue,
         micros(task.created_at),
         ready_at,
         None if options.deadline is None else micros(task.created_at + options.deadline),
         micros(options.ttl),
         options.group,
         options.idempotency_key,
+        task.quota and task.quota.owner,
     )
+
+
+def _head(task: Task) -> str:
+    head = Head(task.function_id, task.serializer, task.created_at, task.options, task.retry_of, task.quota)
+    return msgspec.json.encode(head).decode()

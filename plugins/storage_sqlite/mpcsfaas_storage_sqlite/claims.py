@@ -1,12 +1,15 @@
 """Who holds which attempt, and until when."""
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
 from mpcsfaas.model import Attempt, AttemptKey, Task
+from mpcsfaas_storage_sqlite.owners import Queue, read_queue
 from mpcsfaas_storage_sqlite.records import head_of
 from mpcsfaas_storage_sqlite.rows import blob, inline, many, micros, read, seconds
 from mpcsfaas_storage_sqlite.schema import CANCELLED, DELAYED, READY, RUNNING
@@ -47,6 +50,7 @@ class _Claimed(msgspec.Struct, array_like=True):
     failures: int
     losses: int
     claimed_at: int | None
+    owner: str | None
 
 
 class _Key(msgspec.Struct, array_like=True):
@@ -57,7 +61,7 @@ class _Key(msgspec.Struct, array_like=True):
 
 SELECT_TASK = f"""
     SELECT position, id, head, {inline("payload")} AS payload, phase, priority, attempt, failures, losses,
-        claimed_at
+        claimed_at, owner
     FROM task JOIN payload USING (position)
 """
 SELECT_READY = f"{SELECT_TASK} WHERE phase = {READY} AND labels = ? ORDER BY priority DESC, position LIMIT ?"
@@ -106,10 +110,12 @@ def claim(transaction: Transaction, request: Claim) -> list[Attempt]:
     _end_delays(transaction)
     rows: list[_Claimed] = []
     for row in read(transaction.connection, _Labels, SELECT_READY_LABELS):
-        if _is_offered(row.names, request.labels):
-            rows += read(transaction.connection, _Claimed, SELECT_READY, row.number, request.limit)
+        queue = read_queue(row.names)
+        if any(offer.issuperset(queue.labels) for offer in request.labels):
+            room = _room(transaction, queue, request.limit)
+            rows += read(transaction.connection, _Claimed, SELECT_READY, row.number, room)
     rows.sort(key=lambda row: (-row.priority, row.position))
-    return _start(transaction, request, rows[: request.limit])
+    return _start(transaction, request, list(islice(_not_held(transaction, rows), request.limit)))
 
 
 @each
@@ -177,9 +183,24 @@ def _end_delays(transaction: Transaction) -> None:
         transaction.effects.work = True
 
 
-def _is_offered(names: str, offers: Collection[frozenset[str]]) -> bool:
-    needed = msgspec.json.decode(names, type=list[str])
-    return any(offer.issuperset(needed) for offer in offers)
+def _room(transaction: Transaction, queue: Queue, limit: int) -> int:
+    """How many of a queue may start at once."""
+    if queue.owner is None or queue.max_running is None:
+        return limit
+    return max(0, min(limit, queue.max_running - transaction.owners.running(queue.owner)))
+
+
+def _not_held(transaction: Transaction, rows: Sequence[_Claimed]) -> Iterator[_Claimed]:
+    """Those that may start, one after the other."""
+    started: Counter[str] = Counter()
+    for row in rows:
+        if row.owner is not None:
+            quota = head_of(row.head).quota
+            running = transaction.owners.running(row.owner) + started[row.owner]
+            if quota and quota.max_running is not None and running >= quota.max_running:
+                continue
+            started[row.owner] += 1
+        yield row
 
 
 def _start(transaction: Transaction, request: Claim, rows: Sequence[_Claimed]) -> list[Attempt]:
@@ -190,6 +211,9 @@ def _start(transaction: Transaction, request: Claim, rows: Sequence[_Claimed]) -
     positions = many(row.position for row in rows)
     transaction.execute(UPDATE_CLAIMED, now, request.dispatcher_id, now + micros(request.lease), positions)
     transaction.counters.move(READY, RUNNING, len(rows))
+    for row in rows:
+        if row.owner is not None:
+            transaction.owners.count(row.owner, -1, 1)
     return [_attempt(transaction, row, row.attempt + 1, now) for row in rows]
 
 
@@ -204,5 +228,14 @@ def _take_over(transaction: Transaction, request: Claim | Renewal, rows: Sequenc
 def _attempt(transaction: Transaction, row: _Claimed, number: int, claimed_at: int) -> Attempt:
     head = head_of(row.head)
     payload = blob(transaction.connection, row.payload, "payload", "payload", row.position)
-    task = Task(row.id, head.function_id, payload, head.serializer, head.created_at, head.options, head.retry_of)
+    task = Task(
+        row.id,
+        head.function_id,
+        payload,
+        head.serializer,
+        head.created_at,
+        head.options,
+        head.retry_of,
+        head.quota,
+    )
     return Attempt(task, number, seconds(claimed_at), row.failures, row.losses)

@@ -24,6 +24,7 @@ class _Row(msgspec.Struct, array_like=True):
     ttl: int
     group_name: str | None
     serializer: str
+    owner: str | None
 
 
 class Ending(NamedTuple):
@@ -39,7 +40,7 @@ class Ending(NamedTuple):
 Change = tuple[Transition, _Row]
 
 SELECT_NAMED = """
-    SELECT position, id, phase, attempt, ttl, group_name, json_extract(head, '$[1]') AS serializer
+    SELECT position, id, phase, attempt, ttl, group_name, json_extract(head, '$[1]') AS serializer, owner
     FROM task WHERE id IN (SELECT value FROM json_each(?))
 """
 SELECT_RUNNING = f"{SELECT_NAMED} AND phase = {RUNNING}"
@@ -102,10 +103,19 @@ def finish(transaction: Transaction, transitions: Sequence[Transition]) -> list[
     held = {(row.id, row.attempt): row for row in rows}
     found = [held.pop(transition.key, None) for transition in transitions]
     changes = [(transition, row) for transition, row in zip(transitions, found, strict=True) if row]
+    for transition, row in changes:
+        if row.owner is not None:
+            _stop(transaction, row.owner, int(transition.to is State.QUEUED))
     _end(transaction, [change for change in changes if change[0].to is not State.QUEUED])
     _requeue(transaction, [change for change in changes if change[0].to is State.QUEUED])
     transaction.effects.fenced += len(transitions) - len(changes)
     return [row is not None for row in found]
+
+
+def _stop(transaction: Transaction, owner: str, queued: int) -> None:
+    """A task of this owner leaves RUNNING, so that a held one may be ready. `queued` is 1 if it goes back to QUEUED."""
+    transaction.owners.count(owner, queued, -1)
+    transaction.effects.work = True
 
 
 def _end(transaction: Transaction, changes: Sequence[Change]) -> None:
@@ -178,6 +188,10 @@ def _cancel(transaction: Transaction, rows: Sequence[_Row]) -> None:
         transaction.effects.ended.append(_ended(ending, result))
     for phase, number in Counter(row.phase for row in rows).items():
         transaction.counters.move(phase, CANCELLED, number)
+    for row in rows:
+        if row.owner is not None:
+            queued, running = (0, -1) if row.phase == RUNNING else (-1, 0)
+            transaction.owners.count(row.owner, queued, running)
     transaction.effects.work = True
 
 

@@ -103,14 +103,20 @@ CREATE INDEX outcome_group ON outcome (group_name, sequence) WHERE group_name IS
 PRAGMA user_version = {VERSION};
 """
 
-ADDED = "CREATE TABLE IF NOT EXISTS api_key (id TEXT PRIMARY KEY, record BLOB NOT NULL)"
-"""A table that files of this version may lack. Older releases, which do not know it, can go on using the file."""
+ADDED = """
+CREATE TABLE IF NOT EXISTS api_key (id TEXT PRIMARY KEY, record BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS owner (id TEXT PRIMARY KEY, queued INTEGER NOT NULL, running INTEGER NOT NULL);
+"""
+ADDED_COLUMN = "ALTER TABLE task ADD COLUMN owner TEXT"
+"""What files of this version may lack. Older releases, which do not know it, can go on using the file."""
+
+IS_COMPLETE = "SELECT 1 FROM pragma_table_info('task') WHERE name = 'owner'"
+"""The column was added last."""
 
 
 def establish(connection: sqlite3.Connection, name: str) -> None:
     """Give a new file its tables, and refuse one that is not ours. Raises `SettingsError`."""
-    if _version(connection) == VERSION:
-        connection.execute(ADDED)
+    if _version(connection) == VERSION and connection.execute(IS_COMPLETE).fetchone():
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -122,7 +128,7 @@ def establish(connection: sqlite3.Connection, name: str) -> None:
                 f"{name} has schema version {version}, and this mpcsfaas knows {VERSION}; "
                 "upgrade mpcsfaas, or choose another file"
             )
-        connection.execute(ADDED)
+        _complete(connection)
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:
@@ -137,5 +143,15 @@ def _version(connection: sqlite3.Connection) -> int:
 def _create(connection: sqlite3.Connection, name: str) -> None:
     if connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
         raise SettingsError(f"{name} is another program's database; choose another file")
-    for statement in TABLES.split(";\n"):
+    _run(connection, TABLES)
+
+
+def _complete(connection: sqlite3.Connection) -> None:
+    _run(connection, ADDED)
+    if not connection.execute(IS_COMPLETE).fetchone():
+        connection.execute(ADDED_COLUMN)
+
+
+def _run(connection: sqlite3.Connection, statements: str) -> None:
+    for statement in statements.split(";\n"):
         connection.execute(statement)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from mpcsfaas.recent import Ended
+from mpcsfaas_storage_sqlite.owners import Owners
 from mpcsfaas_storage_sqlite.rows import micros, read
 from mpcsfaas_storage_sqlite.schema import DELAYED, STATES
 
@@ -81,6 +82,7 @@ class Transaction:
         self.now = micros(now)
         self.max_unfinished = max_unfinished
         self.counters = Counters(*counted)
+        self.owners = Owners(connection)
         self.effects = Effects()
         self._saved = tuple(counted)
 
@@ -98,6 +100,7 @@ class Transaction:
 
     def save_counters(self) -> None:
         """Write the counters, if they changed."""
+        self.owners.save()
         values = msgspec.structs.astuple(self.counters)
         if values != self._saved:
             self.connection.execute(UPDATE_COUNTERS, values)

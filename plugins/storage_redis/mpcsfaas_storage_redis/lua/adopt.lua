@@ -1,4 +1,4 @@
--- parts: records changes attempts
+-- parts: records changes owners attempts
 -- dispatcher, lease, then id and number of each attempt.
 -- Gives how many of the pairs were looked at; then id, record and payload of each attempt that was taken over.
 local dispatcher, lease = ARGV[2], tonumber(ARGV[3])

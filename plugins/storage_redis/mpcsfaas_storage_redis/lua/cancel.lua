@@ -1,4 +1,4 @@
--- parts: records changes queue attempts endings
+-- parts: records changes owners queue attempts endings
 -- The ids of tasks. Gives the state of each afterwards, '' if it is unknown.
 local ids, states, told, ended = { unpack(ARGV, 2) }, {}, {}, {}
 
@@ -11,7 +11,7 @@ end
 
 local function cancel(id, task)
   if task[STATE] == 'R' then
-    stop(id)
+    stop(id, task)
     tell_holder(id, task[HOLDER])
   else
     unqueue(id, task)
@@ -31,6 +31,6 @@ for number, id in ipairs(ids) do
 end
 finish_tasks(ended, tasks)
 flush()
-announce_work(told)
+announce_work(settle_owners(told))
 announce_endings(ended, tasks, {}, {})
 return states

@@ -1,4 +1,4 @@
--- parts: records changes attempts
+-- parts: records changes owners attempts
 -- dispatcher, limit, lease. Answers as claim does.
 local dispatcher, limit, lease = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local reply, taken, records, size = { 0 }, {}, {}, 0

@@ -1,4 +1,4 @@
--- parts: records changes queue attempts
+-- parts: records changes owners queue attempts
 -- dispatcher, limit, lease, the default deadline or ''. Answers as claim does.
 local dispatcher, limit, lease, default = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local reply, started, records, size = { 0 }, {}, {}, 0
@@ -31,5 +31,6 @@ for _, id in ipairs(overdue) do
   end
 end
 flush()
+settle_owners({})
 tell_attempts(reply, started, records)
 return reply

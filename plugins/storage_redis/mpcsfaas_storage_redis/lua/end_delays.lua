@@ -1,4 +1,4 @@
--- parts: records changes queue
+-- parts: records changes owners queue
 -- Makes ready what was delayed until now. Gives a number that grows whenever there may be something new to claim or to
 -- cancel, and the seconds until the first delayed task becomes ready, '' if there is none.
 end_delays()

@@ -1,12 +1,15 @@
--- parts: records changes queue
--- limit, how many more of the batch follow, how many kinds of tasks there are, and what each kind is; then id, number of
--- the kind, record and payload of each task. The record lacks its first two numbers.
--- Gives the number of unfinished tasks if there is no room; else for each task '' (accepted), '?' (its function is
--- unknown) or the id of the task that it repeats.
+-- parts: records changes owners queue
+-- limit, how many more of the batch follow, how many kinds of tasks there are, and what each kind is; how many bounds
+-- there are, and of each the owner, its max_queued, and how many more of the batch follow that are the owner's; then id,
+-- number of the kind, record and payload of each task. The record lacks its first two numbers.
+-- Gives the number of unfinished tasks if there is no room, or that of the bound which leaves none, as text; else for
+-- each task '' (accepted), '?' (its function is unknown) or the id of the task that it repeats.
 local limit, following, number_of_kinds = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local KIND_SIZE, TASK_SIZE = 7, 4
+local KIND_SIZE, BOUND_SIZE, TASK_SIZE = 7, 3, 4
 local kinds, ids, answers, accepted, known, firsts = {}, {}, {}, {}, {}, {}
-local before = 4 + number_of_kinds * KIND_SIZE -- place of the last argument before the first task
+local after_kinds = 5 + number_of_kinds * KIND_SIZE
+local number_of_bounds = tonumber(ARGV[after_kinds])
+local before = after_kinds + number_of_bounds * BOUND_SIZE -- place of the last argument before the first task
 
 local function read_kind(first)
   local owner, queue_name, group, key, delay, rank, has_deadline = unpack(ARGV, first, first + KIND_SIZE - 1)
@@ -19,6 +22,7 @@ local function read_kind(first)
     ready_at = now + tonumber(delay),
     rank = tonumber(rank),
     has_deadline = has_deadline == '1',
+    owner = owner_of(queue_name),
     is_known = redis.call('ZSCORE', prefix .. 'functions', owner),
   }
 end
@@ -59,8 +63,34 @@ local function accept(id, kind, record, payload, position)
   queue(id, kind.queue, kind.rank, position, deadline_at, kind.ready_at)
 end
 
+-- For each owner of accepted tasks, how many more are queued, and running.
+local function number_wanted()
+  local wanted = {}
+  for _, index in ipairs(accepted) do
+    local owner = kinds[tonumber(ARGV[index + 2])].owner
+    if owner then
+      local more = wanted[owner] or { 0, 0 }
+      wanted[owner] = { more[1] + 1, 0 }
+    end
+  end
+  return wanted
+end
+
+local function first_bound_without_room(wanted)
+  for number = 1, number_of_bounds do
+    local owner, max_queued, more = unpack(ARGV, after_kinds + number * BOUND_SIZE - 2, after_kinds + number * BOUND_SIZE)
+    local new = (wanted[owner] and wanted[owner][1] or 0) + tonumber(more)
+    local queued = tonumber(redis.call('HGET', prefix .. 'owner:' .. owner, 'queued')) or 0
+    if new > 0 and queued + new > tonumber(max_queued) then
+      return number
+    end
+  end
+end
+
+local has_owners = false
 for number = 1, number_of_kinds do
   kinds[number] = read_kind(5 + (number - 1) * KIND_SIZE)
+  has_owners = has_owners or kinds[number].owner
 end
 for index = before + 1, #ARGV, TASK_SIZE do
   ids[#ids + 1] = ARGV[index]
@@ -87,6 +117,15 @@ if unfinished + #accepted + following > limit then
   return unfinished
 end
 
+if has_owners then
+  local wanted = number_wanted()
+  local bound = first_bound_without_room(wanted)
+  if bound then
+    return tostring(bound)
+  end
+  counted = wanted
+end
+
 redis.call('INCRBY', prefix .. 'position', #accepted)
 local news = {}
 for number, index in ipairs(accepted) do
@@ -95,5 +134,5 @@ for number, index in ipairs(accepted) do
   news[number] = id
 end
 flush()
-announce_work(news)
+announce_work(settle_owners(news))
 return answers

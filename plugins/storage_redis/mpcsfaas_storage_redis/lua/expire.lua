@@ -40,7 +40,7 @@ local function expire(id, task)
     delete('failures', id)
     delete('payloads', id)
   end
-  if task[HAS_LOGS] == 1 then
+  if task[FLAGS] % OWNED == LOGS then
     delete('logs', id)
   end
   add('expiry', after(task[TTL]), id)

@@ -1,4 +1,4 @@
--- parts: records changes queue attempts endings
+-- parts: records changes owners queue attempts endings
 -- Of each transition: id, number, the state to reach, the budget used up, when it is ready again, its line of history,
 -- value, failure and logs (the last three may be empty). Gives 1 for each that was applied, 0 for each that was fenced.
 local ids, applied, work, ended, values, failures = {}, {}, {}, {}, {}, {}
@@ -9,12 +9,13 @@ local function keep_history(id, task, line)
 end
 
 local function keep_logs(id, task, logs)
+  local had = task[FLAGS] % OWNED
   if logs ~= '' then
     write('logs', id, logs)
-  elseif task[HAS_LOGS] == 1 then
+  elseif had == LOGS then
     delete('logs', id)
   end
-  task[HAS_LOGS] = logs ~= '' and 1 or 0
+  task[FLAGS] = task[FLAGS] - had + (logs ~= '' and LOGS or 0)
 end
 
 local function requeue(id, task, budget, ready_at)
@@ -25,6 +26,9 @@ local function requeue(id, task, budget, ready_at)
     task[LOSSES] = task[LOSSES] + 1
   end
   local _, name = strings_of(task)
+  if task[FLAGS] >= OWNED then
+    count(task, 1, 0)
+  end
   queue(id, name, task[RANK], task[POSITION], task[DEADLINE_AT], ready_at)
   save(id, task)
   work[#work + 1] = id
@@ -43,7 +47,7 @@ local function finish(id, task, to, value, failure)
 end
 
 local function apply(id, task, to, budget, ready_at, line, value, failure, logs)
-  stop(id)
+  stop(id, task)
   set_holder(task, '')
   keep_history(id, task, line)
   keep_logs(id, task, logs)
@@ -70,6 +74,6 @@ for number, id in ipairs(ids) do
 end
 finish_tasks(ended, tasks)
 flush()
-announce_work(work)
+announce_work(settle_owners(work))
 announce_endings(ended, tasks, values, failures)
 return applied

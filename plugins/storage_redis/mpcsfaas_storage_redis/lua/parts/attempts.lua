@@ -1,4 +1,4 @@
--- Needs records and changes.
+-- Needs records, changes and owners.
 
 -- Changes the holder of an attempt that runs, or is about to. Gives its record.
 local function hand_over(id, task, dispatcher, lease)
@@ -11,12 +11,18 @@ end
 local function start(id, task, dispatcher, lease)
   task[STATE], task[ATTEMPT], task[CLAIMED_AT] = 'R', task[ATTEMPT] + 1, now
   add('state:RUNNING', task[POSITION], id)
+  if task[FLAGS] >= OWNED then
+    count(task, 0, 1)
+  end
   return hand_over(id, task, dispatcher, lease)
 end
 
-local function stop(id)
+local function stop(id, task)
   remove('leases', id)
   remove('state:RUNNING', id)
+  if task[FLAGS] >= OWNED then
+    count(task, 0, -1)
+  end
 end
 
 -- Appends id, record and payload of each attempt to what a script gives.

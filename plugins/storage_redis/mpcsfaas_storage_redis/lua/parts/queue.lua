@@ -1,4 +1,4 @@
--- Needs records and changes.
+-- Needs records, changes and owners.
 
 -- Ready tasks are members of equal score, so Redis keeps them in the order of their bytes: priority, then acceptance.
 local function ready_member(id, rank, position)
@@ -33,6 +33,9 @@ local function queue(id, name, rank, position, deadline_at, ready_at)
 end
 
 local function leave_queued(id, task)
+  if task[FLAGS] >= OWNED then
+    count(task, -1, 0)
+  end
   if task[DEADLINE_AT] < math.huge then
     remove('queued:deadline', id)
     remove('deadlines', id)

@@ -3,8 +3,11 @@
 -- it hashes them, which it does with every string; without it, those of a batch would collide.
 local NUMBERS = '>I8 d c1 I4 I4 I4 d d B B I4 I4 I8 I8 d d d I4'
 local POSITION, READY_AT, STATE, ATTEMPT, FAILURES, LOSSES, CLAIMED_AT, FINISHED_AT = 1, 2, 3, 4, 5, 6, 7, 8
-local EXPIRED, HAS_LOGS, PAYLOAD_SIZE, HEAD_SIZE, SEQUENCE, RANK = 9, 10, 11, 12, 13, 14
+local EXPIRED, FLAGS, PAYLOAD_SIZE, HEAD_SIZE, SEQUENCE, RANK = 9, 10, 11, 12, 13, 14
 local CREATED_AT, DEADLINE_AT, TTL, HOLDER_SIZE, HOLDER, TAIL = 15, 16, 17, 18, 19, 20
+
+-- Flags, of which a record has the sum.
+local LOGS, OWNED = 1, 2
 
 local NAMES = { Q = 'QUEUED', R = 'RUNNING', C = 'COMPLETED', F = 'FAILED', X = 'CANCELLED' }
 
