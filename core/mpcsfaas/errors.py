@@ -30,6 +30,8 @@ class QuotaExceeded(QueueFull):
 
     def __init__(self, owner: str, max_queued: int) -> None:
         """`owner` and `max_queued` are as in `Quota`."""
+        self.owner = owner
+        self.max_queued = max_queued
         super().__init__(
             f"{owner} may have no more than {max_queued} queued tasks (max_queued); submit fewer at once,"
             " or try again when some have started"

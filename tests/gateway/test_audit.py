@@ -148,10 +148,15 @@ def test_a_log_is_its_owners_and_may_be_rotated(log: Path) -> None:
 
 def test_changes_of_keys_are_in_the_log(tmp_path: Path, log: Path) -> None:
     command = CommandLine(tmp_path)
-    key = command("keys", "create", "--tenant", "acme", "--audit-log", str(log)).output.strip()
+    quotas = ("--max-queued", "5", "--max-running", "2")
+    key = command("keys", "create", "--tenant", "acme", *quotas, "--audit-log", str(log)).output.strip()
+    listed = command("keys", "list").output
+    assert "up to 5" in listed
+    assert "up to 2" in listed
     command("keys", "revoke", key, "--audit-log", str(log))
     created, revoked = lines(log)
     assert (created["event"], created["tenant"], created["uid"]) == ("key-created", "acme", os.getuid())
+    assert (created["max_queued"], created["max_running"]) == (5, 2)
     assert (revoked["event"], revoked["key"]) == ("key-revoked", created["key"])
     assert key.rpartition("_")[2] not in log.read_text()
 

@@ -48,6 +48,14 @@ ByteRate = Annotated[
     float | None,
     typer.Option("--bytes-per-second", min=1, help="Bytes of bodies a second, at each gateway. Default: no limit."),
 ]
+MaxQueued = Annotated[
+    int | None,
+    typer.Option("--max-queued", min=1, help="Queued tasks at once; more are refused. Default: no limit."),
+]
+MaxRunning = Annotated[
+    int | None,
+    typer.Option("--max-running", min=1, help="Running tasks at once; more wait. Default: no limit."),
+]
 Ids = Annotated[list[str], typer.Argument(metavar="KEY…", help="Ids, or whole keys.", show_default=False)]
 
 
@@ -61,6 +69,8 @@ def create(
     note: Note = "",
     requests_per_second: Rate = None,
     bytes_per_second: ByteRate = None,
+    max_queued: MaxQueued = None,
+    max_running: MaxRunning = None,
     as_json: Json = False,
 ) -> None:
     """Make a key and print it, once: only its hash is kept. From then on, the gateways demand keys.
@@ -78,9 +88,12 @@ def create(
         note=note,
         requests_per_second=requests_per_second,
         bytes_per_second=bytes_per_second,
+        max_queued=max_queued,
+        max_running=max_running,
     )
     _with_storage(setup, lambda storage: storage.put_key(key.id, encode_key(key)))
-    _audit(setup, "key-created", key.id, tenant=key.tenant, scopes=key.scopes, expires_at=key.expires_at)
+    said = {name: getattr(key, name) for name in ("tenant", "scopes", "expires_at", "max_queued", "max_running")}
+    _audit(setup, "key-created", key.id, **said)
     if as_json:
         print_json({"key": text, **_shown(key)})
         return
@@ -99,8 +112,7 @@ def list_keys(setup: Setup, as_json: Json = False) -> None:
     if as_json:
         print_json([_shown(key) for key in found])
         return
-    rows = [(key.id, key.tenant, ", ".join(key.scopes), at(key.created_at), _end(key), key.note) for key in found]
-    print_table(("id", "tenant", "scopes", "created", "expires", "note"), rows)
+    print_table(("id", "tenant", "scopes", "created", "expires", "queued", "running", "note"), map(_row, found))
 
 
 @keys.command()
@@ -181,6 +193,15 @@ def _end(key: "ApiKey") -> str:
     if key.expires_at is not None and key.expires_at <= time.time():
         return f"{at(key.expires_at)} (over)"
     return at(key.expires_at) or "never"
+
+
+def _row(key: "ApiKey") -> tuple[object, ...]:
+    quotas = (_bound(key.max_queued), _bound(key.max_running))
+    return (key.id, key.tenant, ", ".join(key.scopes), at(key.created_at), _end(key), *quotas, key.note)
+
+
+def _bound(number: int | None) -> str:
+    return "any" if number is None else f"up to {number}"
 
 
 def _shown(key: "ApiKey") -> dict[str, Any]:

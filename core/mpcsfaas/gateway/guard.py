@@ -64,7 +64,7 @@ class Guard:
         try:
             self._check_host(scope)
             answer.key = key = await self._door.admit(scope)
-            scope["gateway"] = self._gateways.of(key.tenant if key else None)
+            scope["gateway"] = self._gateways.of(key)
             await self._app(scope, self._body_of(scope, receive, key), answer.send)
         except ClientDisconnect:
             return

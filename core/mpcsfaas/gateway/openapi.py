@@ -35,7 +35,7 @@ ERRORS = {
     415: "The content type is neither JSON nor msgpack.",
     421: "The Host header names something that this gateway does not answer for.",
     422: "A missing, mistyped or out-of-range field.",
-    429: "The queue is full, or the API key is used faster than it may be; see Retry-After.",
+    429: "The queue is full, or the API key has as many queued tasks, or is used as fast, as it may; see Retry-After.",
     500: "A defect of the gateway; its log has the cause under the id that the detail names.",
     503: "The storage is unavailable, or the gateway is shutting down; see Retry-After.",
 }

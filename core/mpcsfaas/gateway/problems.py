@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from mpcsfaas.errors import QueueFull, SerializationError, StorageUnavailable
+from mpcsfaas.errors import QueueFull, QuotaExceeded, SerializationError, StorageUnavailable
 
 logger = logging.getLogger("mpcsfaas.gateway")
 
@@ -187,6 +187,17 @@ def queue_full(error: QueueFull) -> Problem:
     return Problem(429, "queue-full", f"{error} Try again later.", headers=RETRY_AFTER)
 
 
+def quota_exceeded(error: QuotaExceeded) -> Problem:
+    """The key has as many queued tasks as it may."""
+    return Problem(
+        429,
+        "quota-exceeded",
+        f"The API key {error.owner} may have no more than {error.max_queued} queued tasks (max_queued), so nothing of"
+        " this was accepted. Submit fewer at once, or try again when some have started.",
+        headers=RETRY_AFTER,
+    )
+
+
 def unavailable(reason: str) -> Problem:
     """Something that the gateway needs is not there just now."""
     return Problem(503, "unavailable", reason, headers=RETRY_AFTER)
@@ -211,6 +222,8 @@ def problem_of(error: Exception) -> Problem:
             return error
         case StorageUnavailable():
             return unavailable(f"The storage is unavailable: {str(error).rstrip('.')}. Try again later.")
+        case QuotaExceeded():
+            return quota_exceeded(error)
         case QueueFull():
             return queue_full(error)
         case SerializationError():

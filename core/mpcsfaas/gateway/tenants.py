@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 
 from msgspec import structs
 
+from mpcsfaas.gateway.auth import ApiKey
+from mpcsfaas.gateway.coalescer import Coalescer
 from mpcsfaas.gateway.context import Gateway
 from mpcsfaas.gateway.storage_view import StorageView
 from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus, Page, Statistics, TaskFilter
@@ -21,6 +23,7 @@ from mpcsfaas.model import (
     TENANTS_VERSION,
     DispatcherInfo,
     Function,
+    Quota,
     State,
     Task,
     TaskLogs,
@@ -48,16 +51,17 @@ class Gateways:
     def __init__(self, whole: Gateway) -> None:
         """`whole` sees everything; it is for the user who runs the gateway, where there are no keys."""
         self._whole = whole
-        self._views: dict[str, Gateway] = {}
+        self._views: dict[tuple[str, Quota | None], Gateway] = {}
         self._owners = Owners(whole.storage)
 
-    def of(self, tenant: str | None) -> Gateway:
-        """A tenant's; the whole for None."""
-        if tenant is None:
+    def of(self, key: ApiKey | None) -> Gateway:
+        """As the owner of a key sees it; the whole for None."""
+        if key is None:
             return self._whole
-        view = self._views.get(tenant)
+        name = key.tenant, key.quota
+        view = self._views.get(name)
         if view is None:
-            view = self._views[tenant] = _view_of(self._whole, tenant, self._owners)
+            view = self._views[name] = _view_of(self._whole, *name, self._owners)
         return view
 
 
@@ -66,12 +70,14 @@ class _Through(Generic[T, R]):
     submit: Send[T, R]
 
 
-def _view_of(whole: Gateway, tenant: str, owners: "Owners") -> Gateway:
-    storage = TenantStorage(whole.storage, tenant, owners)
+def _view_of(whole: Gateway, tenant: str, quota: Quota | None, owners: "Owners") -> Gateway:
+    storage = TenantStorage(whole.storage, tenant, owners, quota)
+    # A batch that a quota refuses is split, so what has one shares no batch with what belongs to others.
+    enqueue = Coalescer(whole.storage.enqueue) if quota else whole.enqueue
     return replace(
         whole,
         storage=storage,
-        enqueue=_Through(partial(storage.enqueue_by, whole.enqueue.submit)),
+        enqueue=_Through(partial(storage.enqueue_by, enqueue.submit)),
         results=_Through(partial(storage.results_by, whole.results.submit)),
         group_name=storage.group,
     )
@@ -133,10 +139,12 @@ class _Memory(Generic[T]):
 class TenantStorage:
     """What one tenant sees of a storage. Everything else is unknown to it."""
 
-    def __init__(self, storage: StorageView, tenant: str, owners: Owners) -> None:
+    def __init__(self, storage: StorageView, tenant: str, owners: Owners, quota: Quota | None = None) -> None:
+        """`quota` is what tasks come with that are submitted through this."""
         self._storage = storage
         self._tenant = tenant
         self._owners = owners
+        self._quota = quota
         self._mark = f"{GROUP_MARK}{tenant}/"
         self.clock = storage.clock
 
@@ -200,9 +208,10 @@ class TenantStorage:
         """Tasks as the storage has them. Few functions and groups have many tasks: each name is translated once."""
         functions = {name: self._function(name) for name in {task.function_id for task in tasks}}
         groups = {name: name and self.group(name) for name in {task.options.group for task in tasks}}
-        if all(name == kept for names in (functions, groups) for name, kept in names.items()):
+        if self._quota is None and all(name == kept for names in (functions, groups) for name, kept in names.items()):
             return tasks
-        return [_renamed(task, functions[task.function_id], groups[task.options.group]) for task in tasks]
+        renamed = [_renamed(task, functions[task.function_id], groups[task.options.group]) for task in tasks]
+        return [structs.replace(task, quota=self._quota) for task in renamed] if self._quota else renamed
 
     async def cancel(self, task_ids: Sequence[str]) -> list[State | None]:
         """See `Storage`."""

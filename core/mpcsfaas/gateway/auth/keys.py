@@ -15,7 +15,7 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
-from mpcsfaas.model import DEFAULT_TENANT
+from mpcsfaas.model import DEFAULT_TENANT, Quota
 
 PREFIX = "mpcs"
 SECRET_BYTES = 32
@@ -39,7 +39,7 @@ USUAL_SCOPES = (Scope.REGISTER, Scope.EXECUTE, Scope.READ)
 
 
 class ApiKey(Struct, frozen=True, omit_defaults=True):
-    """What is known of a key. Moments are seconds since the epoch; limits are per gateway, None is none."""
+    """What is known of a key. Moments are seconds since the epoch; rates are per gateway, None is no limit."""
 
     id: str
     digest: bytes
@@ -50,6 +50,15 @@ class ApiKey(Struct, frozen=True, omit_defaults=True):
     note: str = ""
     requests_per_second: float | None = None
     bytes_per_second: float | None = None
+    max_queued: int | None = None
+    max_running: int | None = None
+
+    @property
+    def quota(self) -> Quota | None:
+        """What its tasks come with; None if their number is not bounded."""
+        if self.max_queued is None and self.max_running is None:
+            return None
+        return Quota(self.id, self.max_queued, self.max_running)
 
     def grants(self, scope: Scope) -> bool:
         """True if the key is good for this."""
@@ -65,6 +74,8 @@ def create_key(
     note: str = "",
     requests_per_second: float | None = None,
     bytes_per_second: float | None = None,
+    max_queued: int | None = None,
+    max_running: int | None = None,
 ) -> tuple[str, ApiKey]:
     """A new key as its owner writes it, which nobody can find out again, and what is to be kept of it."""
     key_id, secret = secrets.token_hex(6), secrets.token_hex(SECRET_BYTES)
@@ -78,6 +89,8 @@ def create_key(
         note=note,
         requests_per_second=requests_per_second,
         bytes_per_second=bytes_per_second,
+        max_queued=max_queued,
+        max_running=max_running,
     )
     return f"{PREFIX}_{key_id}_{secret}", known
 

@@ -128,5 +128,7 @@ class SimulatedChannel:
 class SimulatedDoorway(SimulatedChannel):
     """As `mpcsfaas.sockets.Doorway`, for whoever comes."""
 
+    refused = 0
+
     def __init__(self, heard: Callable[[list[bytes], str], None], keyring: None) -> None:
         super().__init__(int(zmq.ROUTER), lambda message: heard(message, ""), lambda: None)
