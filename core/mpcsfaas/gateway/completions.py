@@ -20,6 +20,8 @@ from mpcsfaas.interfaces.storage import Completion
 logger = logging.getLogger("mpcsfaas.gateway")
 
 FEED_CHUNK = 1000
+REPLAY_CHUNK = 256
+"""What is read at once of the past, and held for as long as its reader takes."""
 BACKLOG = 10_000
 IDLE_WAIT = 5.0
 LINGER = 5.0
@@ -84,6 +86,7 @@ class Hub:
         """`chunk` bounds what is read of the feed at once, `backlog` what is kept for each stream."""
         self._storage = storage
         self._chunk = chunk
+        self._replay = min(chunk, REPLAY_CHUNK)
         self._backlog = backlog
         self._watches: dict[str, set[asyncio.Event]] = {}
         self._subscriptions: dict[str | None, set[Subscription]] = {}
@@ -158,7 +161,7 @@ class Hub:
                 await self.following()
                 if subscription.lagging:
                     subscription.join()
-                    while not self.closed and (chunk := await self._storage.completions(after, self._chunk, group)):
+                    while not self.closed and (chunk := await self._storage.completions(after, self._replay, group)):
                         after = chunk[-1].sequence
                         yield chunk
                 changed = await subscription.changed(heartbeat)

@@ -4,18 +4,22 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from mpcsfaas.errors import SettingsError
 from mpcsfaas.gateway.context import Gateway
+from mpcsfaas.gateway.patience import PatientProtocol
 
 KEEP_ALIVE = 75
 """Seconds that an idle connection is kept: longer than clients keep theirs, so that none sends into a closing one."""
 BACKLOG = 2048
+UNSENT_BYTES = 128 * 1024
+"""What the kernel takes for a client beyond what is on its way: more is made for slow ones in vain."""
 
 
 class Tls(NamedTuple):
@@ -41,7 +45,8 @@ async def serve(
     and waits end at once, new connections are refused, and whatever is open `grace` seconds later is cut off. Signals
     are left to the caller. Raises `SettingsError` when the address cannot be bound, or the certificate not be used.
     """
-    config = _config(app, grace, tls)
+    gateway: Gateway = app.state.gateway
+    config = _config(app, grace, tls, gateway.settings.reader_patience)
     listener = _bind(host, port)
     server = _Server(config, grace)
     serving = asyncio.create_task(server.serve([listener]))
@@ -51,7 +56,6 @@ async def serve(
             started(listener.getsockname()[1])
         await _first_of(asyncio.create_task(stop.wait()), serving)
     finally:
-        gateway: Gateway = app.state.gateway
         await gateway.hub.close()
         server.should_exit = True
         await serving
@@ -61,18 +65,20 @@ async def serve(
 def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        return listener
     except OSError as error:
         reason = error.strerror or error
         raise SettingsError(f"Cannot listen on {host}:{port}: {reason}. Choose another host or port.") from error
 
 
-def _config(app: FastAPI, grace: float, tls: Tls | None) -> uvicorn.Config:
+def _config(app: FastAPI, grace: float, tls: Tls | None, patience: float) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
-        http="httptools",
+        http=cast(type[asyncio.Protocol], partial(PatientProtocol, patience=patience)),
         ws="none",
         lifespan="on",
         log_config=None,

@@ -33,6 +33,9 @@ class GatewaySettings(BaseModel):
     stream_heartbeat: float = Field(
         default=10.0, gt=0, description="Seconds of silence after which a stream sends a sign of life."
     )
+    reader_patience: float = Field(
+        default=60.0, gt=0, description="Seconds after which a client that takes nothing of its answer is cut off."
+    )
 
 
 def gateway_settings(settings: Settings) -> GatewaySettings:

@@ -16,7 +16,9 @@ from mpcsfaas.interfaces.storage import Completion
 from mpcsfaas.model import TaskResult
 
 LARGEST_SLICE = 32
-SLICE_BYTES = 1024 * 1024
+SLICE_BYTES = 64 * 1024
+PIECE_BYTES = 64 * 1024
+"""What a reader that does not read costs follows from these two, and from the largest result."""
 
 SequencedResult = tuple[int, TaskResult]
 
@@ -64,7 +66,7 @@ class SliceSize:
     """How many results to fetch at a time, so that few bytes are held for a reader however large results are."""
 
     def __init__(self) -> None:
-        self.count = LARGEST_SLICE // 4
+        self.count = 1
 
     def learn(self, results: Sequence[SequencedResult]) -> None:
         """Go by the sizes of the latest slice, doubling at most."""
@@ -82,20 +84,30 @@ class ClosingStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def results_of(
-    gateway: Gateway, completions: Sequence[Completion], size: SliceSize
-) -> AsyncIterator[Sequence[SequencedResult]]:
-    """The results of tasks that have ended, in slices, less those that expire meanwhile."""
+async def pieces_of(
+    gateway: Gateway, completions: Sequence[Completion], size: SliceSize, form: StreamFormat
+) -> AsyncIterator[bytes]:
+    """The results of tasks that have ended, less those that expire meanwhile, written in `form`.
+
+    In small pieces: whoever sends one keeps it until the client has taken it, which may be long.
+    """
     start = 0
     while start < len(completions):
         part = completions[start : start + size.count]
-        results = await gateway.results.submit([completion.task_id for completion in part])
-        found = [
-            (completion.sequence, result)
-            for completion, result in zip(part, results, strict=True)
-            if result is not None and not result.expired
-        ]
-        if found:
-            size.learn(found)
-            yield found
         start += len(part)
+        written = await _write(gateway, part, size, form)
+        for place in range(0, len(written), PIECE_BYTES):
+            yield written[place : place + PIECE_BYTES]
+
+
+async def _write(gateway: Gateway, part: Sequence[Completion], size: SliceSize, form: StreamFormat) -> bytes:
+    results = await gateway.results.submit([completion.task_id for completion in part])
+    found = [
+        (completion.sequence, result)
+        for completion, result in zip(part, results, strict=True)
+        if result is not None and not result.expired
+    ]
+    if not found:
+        return b""
+    size.learn(found)
+    return form.encode(found)

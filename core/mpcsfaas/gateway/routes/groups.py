@@ -13,7 +13,7 @@ from mpcsfaas.gateway.context import Gateway, gateway_of
 from mpcsfaas.gateway.examples import EVENT
 from mpcsfaas.gateway.openapi import READ_ERRORS, errors
 from mpcsfaas.gateway.routing import subject_router
-from mpcsfaas.gateway.streaming import ClosingStream, EventFormat, FrameFormat, SliceSize, StreamFormat, results_of
+from mpcsfaas.gateway.streaming import ClosingStream, EventFormat, FrameFormat, SliceSize, StreamFormat, pieces_of
 
 logger = logging.getLogger("mpcsfaas.gateway")
 
@@ -60,7 +60,7 @@ async def _stream(gateway: Gateway, group: str, after: int, form: StreamFormat) 
             async for completions in feed:
                 if not completions:
                     yield form.sign_of_life
-                async for results in results_of(gateway, completions, size):
-                    yield form.encode(results)
+                async for piece in pieces_of(gateway, completions, size, form):
+                    yield piece
     except StorageUnavailable as error:
         logger.warning("The stream of group %r ends, its client will resume: %s", group, error)
