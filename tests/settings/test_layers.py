@@ -54,6 +54,7 @@ SETTINGS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], str]]] = {
     "state_dir": (PATH, str),
     "storage": (TEXT, str),
     "plugins": (NAMES, words),
+    "dashboard": (st.booleans(), str),
     "worker_key": (TEXT.map(lambda name: Path("/") / name), str),
     "insecure_plaintext": (st.booleans(), str),
     "max_body": (SIZE, str),

@@ -49,6 +49,7 @@ class _Wanted:
     settings: tuple[str, ...]
     kinds: tuple[Kind, ...]
     sections: Mapping[str, type[PluginOptions]]
+    extensions: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,10 @@ def default_text(model: type[BaseModel], name: str) -> str:
 
 
 def configured(
-    *settings: str, kinds: Sequence[Kind] = (), sections: Mapping[str, type[PluginOptions]] | None = None
+    *settings: str,
+    kinds: Sequence[Kind] = (),
+    sections: Mapping[str, type[PluginOptions]] | None = None,
+    extensions: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Mark a command that gets a `Setup` as its first argument, and flags for it.
 
@@ -106,9 +110,15 @@ def configured(
     are always there.
     `kinds` are the kinds of plugins that the command uses; `Kind.STORAGE` brings `--storage` as well.
     `sections` are options that are the command's own, with flags that are made of their names alone.
+    `extensions` are plugins that the command uses unless the setting of the same name says no.
     """
     storage = ["storage"] if Kind.STORAGE in kinds else []
-    wanted = _Wanted(("plugins", *storage, *settings, "log_level", "log_format"), tuple(kinds), sections or {})
+    wanted = _Wanted(
+        ("plugins", *storage, *settings, *extensions, "log_level", "log_format"),
+        tuple(kinds),
+        sections or {},
+        tuple(extensions),
+    )
 
     def mark(function: Function) -> Function:
         function.__dict__["wanted"] = wanted
@@ -130,7 +140,7 @@ def bind(function: Callable[..., Any], arguments: Sequence[str] | None) -> Calla
 
     def command(config: Path | None, **given: Any) -> Any:
         values = {flag.key: given.pop(flag.parameter_name) for flag in flags}
-        return function(_setup(config, flags, values), **given)
+        return function(_setup(config, flags, values, wanted.extensions), **given)
 
     command.__name__ = function.__name__
     command.__doc__ = function.__doc__
@@ -139,11 +149,12 @@ def bind(function: Callable[..., Any], arguments: Sequence[str] | None) -> Calla
     return command
 
 
-def _setup(config: Path | None, flags: Sequence[_Flag], values: Mapping[str, Any]) -> Setup:
+def _setup(config: Path | None, flags: Sequence[_Flag], values: Mapping[str, Any], extensions: Sequence[str]) -> Setup:
     spellings = {flag.key: flag.names[0] for flag in flags}
     given = {key: value for key, value in values.items() if value not in (None, [], ())}
     configuration = Configuration.read(Flags(given, spellings), config)
-    plugins = Plugins.select(configuration.settings.plugins, configuration.options)
+    names = [*configuration.settings.plugins, *(one for one in extensions if getattr(configuration.settings, one))]
+    plugins = Plugins.select(names, configuration.options)
     return Setup(configuration.settings, plugins, configuration.options, config)
 
 

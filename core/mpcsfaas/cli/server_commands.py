@@ -37,10 +37,12 @@ ReadyFile = Annotated[
 
 @app.command()
 @configured(
-    *dict.fromkeys([*GATEWAY_SETTINGS, *DISPATCHER_SETTINGS]), kinds=[Kind.STORAGE, Kind.STRATEGY, Kind.DETECTOR]
+    *dict.fromkeys([*GATEWAY_SETTINGS, *DISPATCHER_SETTINGS]),
+    kinds=[Kind.STORAGE, Kind.STRATEGY, Kind.DETECTOR],
+    extensions=["dashboard"],
 )
 def up(setup: Setup, ready_file: ReadyFile = None) -> None:
-    """Run the whole platform: gateway, dispatcher and workers.
+    """Run the whole platform: gateway, dispatcher and workers, and a web page that shows how they do.
 
     Example: mpcsfaas up -w 4 --port 8080
     """

@@ -68,6 +68,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.gateway = gateway
+    app.state.page = platform.welcome_page
     problems.install(app)
     for subject in (tasks, results, groups, functions, classic, platform):
         # Not include_router, which would look for each request's route twice: a third of the cost of a request.

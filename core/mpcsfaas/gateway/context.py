@@ -1,13 +1,13 @@
 """What the routes of one gateway share."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
-from fastapi import Request
+from fastapi import Request, Response
 
 from mpcsfaas.gateway import problems
 from mpcsfaas.gateway.coalescer import Coalescer
@@ -19,6 +19,9 @@ from mpcsfaas.interfaces.storage import Enqueued
 from mpcsfaas.model import Task, TaskResult
 
 RESULTS_AT_ONCE = 1000
+
+Page = Callable[[Request], Awaitable[Response]]
+"""What answers a browser at `/`; a plugin may put its own in `app.state.page`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class Guard:
         answer = _Answer(send, self._door)
         try:
             self._check_host(scope)
-            answer.key = key = await self._door.admit(scope)
+            answer.key = scope["api_key"] = key = await self._door.admit(scope)
             scope["gateway"] = self._gateways.of(key)
             await self._app(scope, self._body_of(scope, receive, key), answer.send)
         except ClientDisconnect:

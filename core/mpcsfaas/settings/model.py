@@ -68,6 +68,7 @@ class Settings(BaseModel):
         None, description="File with the key by which gateways and dispatchers know what they put into the storage."
     )
     plugins: tuple[str, ...] = Field((), description="Plugin to use; repeat it for more than one.")
+    dashboard: bool = Field(True, description="Whether `up` shows how the platform does, on a web page at /.")
     worker_key: Folder | None = Field(
         None, description="Key file of a worker whose dispatcher is another user's or another machine's."
     )

@@ -5,7 +5,8 @@ from mpcsfaas.gateway.auth.keys import Scope
 PUBLIC = frozenset({"/", "/healthz", "/readyz", "/docs", "/openapi.json"})
 """Paths that tell nothing of anybody's work; probes and browsers cannot send a key."""
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
-ASSETS = "/static-offline-docs/"
+ASSETS = ("/static-offline-docs/", "/assets/")
+"""Below these is what pages are made of: the gateway's own, and those of plugins."""
 
 EXACT = {
     ("POST", "/v1/functions"): Scope.REGISTER,
@@ -18,6 +19,7 @@ EXACT = {
     ("POST", "/execute_function"): Scope.EXECUTE,
     ("GET", "/v1/functions"): Scope.READ,
     ("GET", "/v1/tasks"): Scope.READ,
+    ("GET", "/v1/dashboard"): Scope.READ,
 }
 BELOW = {
     ("DELETE", "/v1/functions/"): Scope.REGISTER,

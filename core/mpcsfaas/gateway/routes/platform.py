@@ -8,7 +8,7 @@ from starlette.responses import HTMLResponse
 from mpcsfaas import __version__
 from mpcsfaas.gateway import problems
 from mpcsfaas.gateway.bodies import JSON, respond
-from mpcsfaas.gateway.context import gateway_of
+from mpcsfaas.gateway.context import Page, gateway_of
 from mpcsfaas.gateway.openapi import READ_ERRORS, answer, errors
 from mpcsfaas.gateway.routing import subject_router
 from mpcsfaas.gateway.schemas import DispatcherAnswer, HealthAnswer, ReadyAnswer, WelcomeAnswer, WorkersAnswer
@@ -33,6 +33,11 @@ and the <a href="/v1/stats">statistics</a>.</p>
 router = subject_router("platform")
 
 
+async def welcome_page(_: Request) -> Response:
+    """Say what this is, to a person."""
+    return HTMLResponse(WELCOME_PAGE)
+
+
 @router.get(
     "/",
     responses={
@@ -43,7 +48,8 @@ router = subject_router("platform")
 async def welcome(request: Request) -> Response:
     """Say what this is."""
     if "text/html" in request.headers.get("accept", ""):
-        return HTMLResponse(WELCOME_PAGE)
+        page: Page = request.app.state.page
+        return await page(request)
     return respond(request, WELCOME)
 
 
