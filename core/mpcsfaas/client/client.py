@@ -116,7 +116,7 @@ class Client(BaseClient[Connection]):
         Values come in the order of the items, or as they are ready if `unordered`. An exception is raised in its place
         and ends the map, or is given as a value with `errors="return"`. Submitting begins at once, and is kept a few
         batches ahead of what you have consumed, so `iterables` may be endless. Leaving the loop, or an exception,
-        cancels what has not ended. `progress` shows a bar; None means on a terminal only.
+        cancels what has not ended. `progress` shows a bar; None means on a terminal and in a notebook.
         """
         plan = MapPlan(self._session, function, iterables, unordered, errors == "return", batch_size)
         return map_blocking(self._connection, plan, progress)
@@ -169,8 +169,8 @@ class Client(BaseClient[Connection]):
         """Wait for tasks; their values, in the order of the handles.
 
         The first exception is raised as soon as it is known, and the other tasks go on; with `errors="return"`
-        exceptions are given as values. `progress` shows a bar; None means to somebody who looks at it. Raises
-        `TimeoutError` after `timeout` seconds.
+        exceptions are given as values. `progress` shows a bar, as in `map`. Raises `TimeoutError` after `timeout`
+        seconds.
         """
         handles = list(tasks)
         with ProgressBar(len(handles), progress) as bar:
