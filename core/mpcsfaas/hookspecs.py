@@ -64,8 +64,11 @@ def mpcsfaas_gateway_routes(app: "FastAPI", storage: Storage) -> None:
 
 
 @hookspec
-def mpcsfaas_dispatcher_starts(options: PluginOptions) -> None:
-    """Get ready beside a dispatcher, once, before it serves. `options` are the plugin's own, of its `Options`."""
+def mpcsfaas_dispatcher_starts(options: PluginOptions, storage: Storage) -> None:
+    """Get ready beside a dispatcher, once, before it serves. `options` are the plugin's own, of its `Options`.
+
+    `storage` is the dispatcher's, which is not open yet, for its event loop.
+    """
 
 
 @hookspec

@@ -14,6 +14,8 @@ VARIABLE = "TRACEPARENT"
 """The environment variable that tells a program which trace it is part of."""
 PATTERN = r"^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$"
 """What `traceparent` looks like where we pass it on."""
+SUBMITTED, CANCELLED = "mpcsfaas.submitted", "mpcsfaas.cancelled"
+"""Where the scope of a request to a gateway has the traced `Task`s that it submits, and the ids that it cancels."""
 _ANY_VERSION = re.compile(
     r"(?P<version>(?!ff)[0-9a-f]{2})-(?P<ids>(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})(?P<more>-.*)?"
 )

@@ -144,7 +144,7 @@ def test_the_storage_is_chosen_by_its_scheme() -> None:
 def test_the_extension_observes_and_serves() -> None:
     plugins, app = Plugins.select(["notes"]), FastAPI()
     worker = WorkerInfo("w", "host", 2, slots=1, busy=0)
-    plugins.dispatcher_starts()
+    plugins.dispatcher_starts(plugins.storage("memory://"))
     plugins.tasks_changed(["a", "b"], State.COMPLETED)
     plugins.workers_changed(DispatcherInfo("d", "host", 1, "local", 0.0, 1.0, (worker,)))
     plugins.gateway_routes(app, plugins.storage("memory://"))
@@ -155,7 +155,7 @@ def test_the_extension_observes_and_serves() -> None:
 def test_the_extension_has_options_that_reach_it_when_a_dispatcher_starts() -> None:
     configuration = Configuration(Flags(), Environment({"MPCSFAAS_NOTES_START": "7"}, ("notes",)), Document())
     plugins, app = Plugins.select(["notes"], configuration.options), FastAPI()
-    plugins.dispatcher_starts()
+    plugins.dispatcher_starts(plugins.storage("memory://"))
     plugins.gateway_routes(app, plugins.storage("memory://"))
 
     assert asyncio.run(_get(app, "/notes")) == {"workers": 7}

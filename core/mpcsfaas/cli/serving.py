@@ -42,7 +42,7 @@ class Service:
         self._app = _application(setup, self._storage) if gateway else None
         strategy = setup.plugins.strategy() if dispatcher else None
         if dispatcher:
-            setup.plugins.dispatcher_starts()
+            setup.plugins.dispatcher_starts(self._storage)
         self._dispatcher = _dispatcher(setup, self._storage, strategy) if strategy else None
         self._trial = TrialWorkers(strategy, setup.settings, setup.config)
         self._gateway_stop = asyncio.Event()

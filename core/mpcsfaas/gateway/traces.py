@@ -7,10 +7,8 @@ from fastapi import Request
 from starlette.types import Scope
 
 from mpcsfaas.model import Task
-from mpcsfaas.trace_context import traceparent_of
+from mpcsfaas.trace_context import CANCELLED, SUBMITTED, traceparent_of
 
-SUBMITTED, CANCELLED = "mpcsfaas.traced_tasks", "mpcsfaas.cancelled"
-"""Where a scope has the traced tasks that its request submits, and the ids of those that it cancels."""
 HEADER: dict[str, Any] = {
     "name": "traceparent",
     "in": "header",

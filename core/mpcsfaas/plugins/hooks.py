@@ -72,11 +72,12 @@ class Hooks:
         for name, call in self._calls("mpcsfaas_gateway_routes", app=app, storage=storage):
             _guard(name, "mpcsfaas_gateway_routes", call)
 
-    def dispatcher_starts(self, options_of: Callable[[str], PluginOptions]) -> None:
+    def dispatcher_starts(self, options_of: Callable[[str], PluginOptions], storage: Storage) -> None:
         """Let plugins, each with its options, get ready beside a dispatcher. Raises `PluginError`, or what is ours."""
         hook = "mpcsfaas_dispatcher_starts"
         for one in self._implementations(hook):
-            _guard(one.plugin_name, hook, _bound(one, {"options": options_of(one.plugin_name)}))
+            arguments = {"options": options_of(one.plugin_name), "storage": storage}
+            _guard(one.plugin_name, hook, _bound(one, arguments))
 
     def cli(self, app: "typer.Typer") -> None:
         """Let plugins add commands. Raises `PluginError`, naming the plugin that failed."""

@@ -90,10 +90,10 @@ class Plugins:
         """Let the selected plugins add routes. Raises `PluginError`, naming the plugin that failed."""
         self._hooks.gateway_routes(app, storage)
 
-    def dispatcher_starts(self) -> None:
+    def dispatcher_starts(self, storage: Storage) -> None:
         """Let the selected plugins get ready beside a dispatcher. Raises `PluginError`, `SettingsError`, or theirs."""
         models = {plugin.name: plugin.options for plugin in self._selected}
-        self._hooks.dispatcher_starts(lambda name: self._options(name, models[name]))
+        self._hooks.dispatcher_starts(lambda name: self._options(name, models[name]), storage)
 
     def extensions(self) -> list[Plugin]:
         """The selected plugins that only add routes, commands or observers."""
