@@ -2,12 +2,12 @@
 
 The simulation does what the pool's shell does, and knows what each child really ran. The promises: an attempt is
 reported exactly once, or was cancelled or given back; it is begun by one child only, and never given back then; no
-child gets work before it is ready or after it was told to die; a kill hits only what was to be killed; capacity is
-never negative; in the end nothing is left over.
+child gets work before it is ready or after it was told to die; no child gets work of two tenants; a kill hits only
+what was to be killed; capacity is never negative; in the end nothing is left over.
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, ClassVar, TypeAlias
@@ -31,9 +31,11 @@ from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, FailureKind, Func
 from mpcsfaas.worker.actions import Action, GiveBack, Kill, Recall, Report, Send, Spawn
 from mpcsfaas.worker.exits import Cause, ChildExit
 from mpcsfaas.worker.slot import Phase, Slot
-from mpcsfaas.worker.slots import GIVE_BACK_SECONDS, RECALL_SECONDS, SlotTable
+from mpcsfaas.worker.slots import GIVE_BACK_SECONDS, OVERTAKING_SECONDS, RECALL_SECONDS, SlotTable
 
 SLOTS, PREFETCH, RECYCLE_AFTER = 3, 4, 7
+TENANTS = {"f": "red", "g": "blue", "h": "green"}
+"""Whose each function is."""
 
 
 @dataclass
@@ -42,6 +44,7 @@ class SimulatedChild:
 
     queue: deque[Send] = field(default_factory=deque)
     functions: set[str] = field(default_factory=set)
+    tenant: str = ""
     running: Send | None = None
     answers: deque[AttemptResult | AttemptKey] = field(default_factory=deque)
     """Not yet read by the pool: a result, or the key of an attempt whose function is needed."""
@@ -89,12 +92,14 @@ class SlotMachine(RuleBasedStateMachine):
 
     attempts = Bundle("attempts")
     table_class: ClassVar[type[SlotTable]] = SlotTable
+    tenants: ClassVar[Mapping[str, str]] = TENANTS
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 1000.0
         self.children: dict[int, SimulatedChild] = {}
         self.submitted: dict[AttemptKey, Assignment] = {}
+        self.submitted_at: dict[AttemptKey, float] = {}
         self.cancelled: set[AttemptKey] = set()
         self.given_back: set[AttemptKey] = set()
         self.begun: Counter[AttemptKey] = Counter()
@@ -148,7 +153,29 @@ class SlotMachine(RuleBasedStateMachine):
         child = self.children[send.slot]
         assert child.ready, "sent to a child that is not ready"
         assert not child.killed, "sent to a child that was told to die"
+        tenant = send.assignment.function.tenant
+        assert child.tenant in ("", tenant), "sent to a child that another tenant has used"
+        self.nobody_is_starved(send)
+        child.tenant = tenant
         child.queue.append(send)
+
+    def nobody_is_starved(self, send: Send) -> None:
+        """No tenant's attempts wait for long while later ones of others are sent, and no child will be free for it."""
+        if any(slot.will_be_fresh or slot.tenant is None for slot in self.table.slots):
+            return
+        waiting: dict[str, float] = {}
+        for key in self.waiting():
+            tenant = self.submitted[key].function.tenant
+            waiting[tenant] = max(waiting.get(tenant, 0.0), self.submitted_at[key])
+        earlier = min(self.submitted_at[key_of(send)], self.now - OVERTAKING_SECONDS)
+        starved = [tenant for tenant, since in waiting.items() if since < earlier]
+        assert set(starved) <= {send.assignment.function.tenant}, "overtaken for too long"
+
+    def waiting(self) -> Iterator[AttemptKey]:
+        """What is in the table's hands, and in no child's."""
+        sent = {entry.key for slot in self.table.slots for entry in slot.sent}
+        gone: Iterable[AttemptKey] = {*sent, *self.reported, *self.cancelled, *self.given_back}
+        return (key for key in self.submitted if key not in gone)
 
     def recall(self, slot: int) -> list[Action]:
         child = self.children[slot]
@@ -189,7 +216,7 @@ class SlotMachine(RuleBasedStateMachine):
 
     @rule(
         target=attempts,
-        function=st.sampled_from("fgh"),
+        function=st.sampled_from(sorted(TENANTS)),
         timeout=st.none() | st.sampled_from([0.01, 5.0]),
         count=st.integers(1, 12),
     )
@@ -197,8 +224,10 @@ class SlotMachine(RuleBasedStateMachine):
         assignments = []
         for _ in range(count):
             task = Task(f"task-{len(self.submitted)}", function, b"", "dill", 0.0)
-            assignment = Assignment(Attempt(task, 1, 0.0), Function(function, function, b"", "dill", 0.0), timeout)
+            body = Function(function, function, b"", "dill", 0.0, tenant=self.tenants[function])
+            assignment = Assignment(Attempt(task, 1, 0.0), body, timeout)
             self.submitted[assignment.attempt.key] = assignment
+            self.submitted_at[assignment.attempt.key] = self.now
             assignments.append(assignment)
         self.act(self.table.submit(assignments, self.now))
         return [assignment.attempt.key for assignment in assignments]
@@ -308,10 +337,13 @@ class SlotMachine(RuleBasedStateMachine):
 
     @invariant()
     def no_child_is_left_unfed(self) -> None:
-        """While attempts wait, no child that could take one is idle."""
-        waiting = self.table.outstanding() - sum(len(slot.sent) for slot in self.table.slots)
-        idle = [slot for slot in self.table.slots if slot.phase is Phase.READY and not slot.sent and slot.cause is None]
-        assert not (waiting and idle)
+        """While attempts wait, a child that could take one is not idle, and others make room for those that can."""
+        tenants = {self.submitted[key].function.tenant for key in self.waiting()}
+        idle = [slot for slot in self.table.slots if slot.is_idle]
+        if tenants and idle:
+            assert tenants.isdisjoint(slot.tenant for slot in idle), "an idle child of its tenant's"
+            assert all(slot.tenant for slot in idle), "an idle child of nobody's"
+            assert any(slot.will_be_fresh for slot in self.table.slots), "no child will ever take it"
 
     @invariant()
     def nothing_waits_for_long_where_nothing_ends(self) -> None:
@@ -325,7 +357,7 @@ class SlotMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """However it stands, when all children do their work everything comes to its end."""
-        for _ in range(20 + 4 * len(self.submitted)):
+        for _ in range(20 + 6 * len(self.submitted)):
             if not self.table.outstanding():
                 break
             self.work_off()
@@ -353,22 +385,28 @@ class SlotMachine(RuleBasedStateMachine):
         self.promises()
 
 
+class SlotMachineOfOneTenant(SlotMachine):
+    tenants = dict.fromkeys(TENANTS, "red")
+
+
 TestSlots = SlotMachine.TestCase
-TestSlots.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+TestSlotsOfOneTenant = SlotMachineOfOneTenant.TestCase
+for case in (TestSlots, TestSlotsOfOneTenant):
+    case.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
 
 
 class LosesWhatIsRecalled(SlotTable):
     def _take_back(self, slot: Slot, keys: Sequence[AttemptKey]) -> None:
         super()._take_back(slot, keys)
         if keys:
-            self._backlog.popleft() if self._backlog else None
+            self._backlog.pop(next(iter(self._backlog.waiting))) if self._backlog else None
 
 
 class RunsTwiceWhatIsRecalled(SlotTable):
     def _take_back(self, slot: Slot, keys: Sequence[AttemptKey]) -> None:
         returned = [entry for entry in slot.sent if entry.key in keys]
         super()._take_back(slot, keys)
-        self._backlog.extend(returned)
+        self._backlog.append(returned)
 
 
 class TakesTheLatestForRecalled(SlotTable):
@@ -437,9 +475,9 @@ class GivesBackWhatRuns(SlotTable):
 
 class GivesBackAndKeeps(SlotTable):
     def _surplus(self, now: float) -> list[Action]:
-        kept = self._backlog.copy()
+        kept = list(self._backlog)
         actions = super()._surplus(now)
-        self._backlog.extend(kept if actions else ())
+        self._backlog.append(kept if actions else ())
         return actions
 
 
@@ -469,9 +507,36 @@ class KeepsForEver(SlotTable):
         return inf
 
 
+class SharesChildren(SlotTable):
+    def _next_tenant(self, slot: Slot, now: float) -> str | None:
+        oldest = self._backlog.oldest()
+        return oldest.tenant if oldest else None
+
+
+class TakesAnIdleChildForFresh(SlotTable):
+    def _settle(self, slot: Slot, results: Sequence[AttemptResult], now: float) -> list[AttemptResult]:
+        settled = super()._settle(slot, results, now)
+        slot.tenant = slot.tenant if slot.sent else None
+        return settled
+
+
+class ReplacesNobody(SlotTable):
+    def _replace(self, now: float) -> Iterator[Action]:
+        return iter(())
+
+
+class LetsTenantsStarve(SlotTable):
+    def _next_tenant(self, slot: Slot, now: float) -> str | None:
+        return super()._next_tenant(slot, 0.0)
+
+
+BROKEN_FOR_TENANTS = [SharesChildren, TakesAnIdleChildForFresh, ReplacesNobody, LetsTenantsStarve]
+
+
 @pytest.mark.parametrize("broken", [*SlotTable.__subclasses__()])
 def test_the_machine_catches(broken: type[SlotTable]) -> None:
-    machine = type("Machine", (SlotMachine,), {"table_class": broken})
+    base = SlotMachine if broken in BROKEN_FOR_TENANTS else SlotMachineOfOneTenant
+    machine = type("Machine", (base,), {"table_class": broken})
     quick = settings(
         max_examples=1000,
         stateful_step_count=50,

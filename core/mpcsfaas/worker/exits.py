@@ -25,7 +25,7 @@ class Cause(Enum):
     TIMEOUT = auto()
     CANCELLED = auto()
     RECYCLED = auto()
-    """It has served long enough, or holds too much memory."""
+    """It has served long enough, holds too much memory, or has to make room for another tenant's."""
     TOO_MANY_PROCESSES = auto()
     """Its task started more processes than it may."""
     MISBEHAVED = auto()

@@ -25,6 +25,9 @@ class Entry:
     """One attempt in the pool's hands."""
 
     assignment: Assignment
+    handed_over_at: float = 0.0
+    turn: int = 0
+    """Lower for what was handed over before, in the same batch too."""
     sent_at: float = 0.0
     cancelled: bool = False
 
@@ -32,6 +35,11 @@ class Entry:
     def key(self) -> AttemptKey:
         """The fencing token."""
         return self.assignment.attempt.key
+
+    @property
+    def tenant(self) -> str:
+        """Whose it is."""
+        return self.assignment.function.tenant
 
 
 @dataclass(slots=True, eq=False)
@@ -44,6 +52,8 @@ class Slot:
     """When the phase began; for DOWN, when it is to end."""
     sent: deque[Entry] = field(default_factory=deque)
     running_since: float = 0.0
+    tenant: str | None = None
+    """Whose attempts it runs, and nobody else's ever; None as long as it was sent none."""
     functions: set[str] = field(default_factory=set)
     served: int = 0
     alone: bool = False
@@ -59,6 +69,18 @@ class Slot:
         """When the running attempt must have ended."""
         timeout = self.sent[0].assignment.timeout if self.sent else None
         return None if timeout is None else self.running_since + timeout
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether its child has nothing to do, and is not about to be replaced."""
+        return self.phase is Phase.READY and not self.sent and self.cause is None and not self.recalling
+
+    @property
+    def will_be_fresh(self) -> bool:
+        """Whether its child belongs to no tenant yet, or is about to be replaced by one that does not."""
+        if self.phase is Phase.READY:
+            return not self.sent and (self.tenant is None or self.cause is not None)
+        return self.phase is not Phase.DOWN
 
     @property
     def came_up(self) -> bool:

@@ -1,21 +1,24 @@
 """Which slot runs what: the pool's decisions, as a state machine without processes, sockets or clocks.
 
-Each method is an event and returns the actions to take, in order; `now` is monotonic seconds. Three rules hold it up:
+Each method is an event and returns the actions to take, in order; `now` is monotonic seconds. Four rules hold it up:
 
 - A child works off its messages in order, one at a time. So the first entry of `Slot.sent` is the one that runs, and
   when a child is gone, whatever it did not take from its socket never started.
 - A child is killed only after `Recall`: then it holds one attempt at most, and nobody else's can be hit.
 - An attempt is in exactly one place, the backlog or one slot, until it is reported, cancelled or given back. It is
   given back from the backlog only, and so never after it was begun.
+- A child belongs to the tenant of the first attempt that it was sent. For another's it is replaced, when it is idle.
 """
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from math import inf
+from itertools import count
+from math import ceil, inf
 
 from mpcsfaas.interfaces.strategy import Assignment
 from mpcsfaas.model import AttemptKey, AttemptResult
 from mpcsfaas.worker.actions import Action, GiveBack, Kill, Recall, Report, Send, Spawn
+from mpcsfaas.worker.backlog import Backlog
 from mpcsfaas.worker.exits import Cause, ChildExit, failure_of_exit
 from mpcsfaas.worker.messages import KNOWN_FUNCTIONS
 from mpcsfaas.worker.slot import Entry, Phase, Slot
@@ -26,6 +29,8 @@ RECALL_SECONDS = 0.003
 """How long tasks wait behind a running one while another slot is idle."""
 GIVE_BACK_SECONDS = 1.0
 """How long tasks wait while every slot runs the same task, before another worker may have them."""
+OVERTAKING_SECONDS = 0.1
+"""How long an attempt waits at most while those of other tenants overtake it, as their children take no other's."""
 START_SECONDS = 30.0
 """How long a child may take to come up."""
 FIRST_BACKOFF, LAST_BACKOFF = 0.1, 10.0
@@ -42,7 +47,8 @@ class SlotTable:
     ) -> None:
         """`gives_back` if there is somebody who takes attempts back."""
         self.slots = [Slot(index) for index in range(slots)]
-        self._backlog: deque[Entry] = deque()
+        self._backlog = Backlog()
+        self._turns = count()
         self._prefetch = prefetch
         self._recycle_after = recycle_after
         self._worker_id = worker_id
@@ -76,9 +82,13 @@ class SlotTable:
 
     def submit(self, assignments: Iterable[Assignment], now: float) -> list[Action]:
         """Attempts were handed over."""
-        all_slots_full = bool(self._backlog)
-        self._backlog.extend(map(Entry, assignments))
-        return [] if all_slots_full else list(self._fill(now))
+        others_wait = bool(self._backlog)
+        self._backlog.append(
+            Entry(assignment, now, turn) for assignment, turn in zip(assignments, self._turns, strict=False)
+        )
+        if others_wait and len(self._backlog.waiting) == 1 and not self._idle():
+            return []  # no slot has room for the tenant's, or they would not have waited
+        return list(self._fill(now))
 
     def ready(self, index: int, now: float) -> list[Action]:
         """A child came up."""
@@ -145,7 +155,7 @@ class SlotTable:
     def cancel(self, keys: Iterable[AttemptKey]) -> list[Action]:
         """Attempts are no longer wanted; unknown keys are ignored."""
         unwanted = set(keys)
-        self._backlog = deque(entry for entry in self._backlog if entry.key not in unwanted)
+        self._backlog.remove(unwanted)
         actions: list[Action] = []
         for slot in self.slots:
             found = [entry for entry in slot.sent if entry.key in unwanted]
@@ -189,22 +199,63 @@ class SlotTable:
             limit = min(limit, self._recycle_after - slot.served)
         return limit - len(slot.sent)
 
-    def _fill(self, now: float) -> Iterator[Send]:
-        """Deal the backlog out, to the emptiest slots first."""
+    def _fill(self, now: float) -> Iterator[Action]:
+        """Deal the backlog out, to the emptiest slots first, and of these to the fresh ones last."""
+        if not self._backlog:
+            return
+        fresh_last = sorted(self.slots, key=_is_fresh)
         for level in range(max(self._depth(slot, now) for slot in self.slots)):
-            for slot in self.slots:
-                if not self._backlog:
-                    return
+            for slot in fresh_last:
                 if len(slot.sent) <= level and self._room(slot, now) > 0:
-                    yield self._send(slot, now)
+                    yield from self._give(slot, 1, now)
+                    if not self._backlog:
+                        return
+        yield from self._replace(now)
 
-    def _refill(self, slot: Slot, now: float) -> Iterator[Send]:
+    def _refill(self, slot: Slot, now: float) -> Iterator[Action]:
         """As `_fill`, when only this slot can have room."""
-        for _ in range(min(self._room(slot, now), len(self._backlog))):
-            yield self._send(slot, now)
+        yield from self._give(slot, self._room(slot, now), now)
+        if self._backlog and not slot.sent:
+            yield from self._replace(now)
 
-    def _send(self, slot: Slot, now: float) -> Send:
-        entry = self._backlog.popleft()
+    def _give(self, slot: Slot, most: int, now: float) -> Iterator[Send]:
+        """Send a slot with room what it may have."""
+        for _ in range(most):
+            tenant = self._next_tenant(slot, now)
+            if tenant is None:
+                return
+            yield self._send(slot, tenant, now)
+
+    def _next_tenant(self, slot: Slot, now: float) -> str | None:
+        """Whose attempt a slot with room is to take now."""
+        if self._backlog.is_only_of(slot.tenant):
+            return slot.tenant
+        oldest = self._backlog.oldest()
+        if oldest is None:
+            return None
+        if slot.tenant is None or slot.tenant == oldest.tenant:
+            return oldest.tenant
+        if now - oldest.handed_over_at >= OVERTAKING_SECONDS and not any(each.will_be_fresh for each in self.slots):
+            return None
+        return slot.tenant if slot.tenant in self._backlog.waiting else None
+
+    def _replace(self, now: float) -> Iterator[Action]:
+        """Have idle children replaced that are of no use to the tenants whose attempts wait."""
+        idle = self._idle()
+        if not idle:
+            return
+        depth = self._depth(idle[0], now)
+        wanted = sum(ceil(waiting / depth) for waiting in self._backlog.waiting.values())
+        coming = sum(slot.will_be_fresh for slot in self.slots)
+        for slot in idle[: max(0, wanted - coming)]:
+            slot.cause = Cause.RECYCLED
+            yield from self._recall(slot)
+
+    def _idle(self) -> list[Slot]:
+        return [slot for slot in self.slots if slot.is_idle]
+
+    def _send(self, slot: Slot, tenant: str, now: float) -> Send:
+        slot.tenant, entry = tenant, self._backlog.pop(tenant)
         entry.sent_at = now
         if not slot.sent:
             slot.running_since = now
@@ -239,15 +290,13 @@ class SlotTable:
         returned = [entry for entry in slot.sent if entry.key in wanted]
         slot.sent = deque(entry for entry in slot.sent if entry.key not in wanted)
         slot.functions.difference_update(entry.assignment.function.id for entry in returned)
-        self._backlog.extendleft(entry for entry in reversed(returned) if not entry.cancelled)
+        self._backlog.put_back([entry for entry in returned if not entry.cancelled])
 
     def _surplus(self, now: float) -> list[Action]:
         """Give back what waits, if no slot has taken anything for long."""
         if not self._backlog or now < self._stuck_at():
             return []
-        keys = [entry.key for entry in self._backlog]
-        self._backlog.clear()
-        return [GiveBack(keys)]
+        return [GiveBack(self._backlog.clear())]
 
     def _recall(self, slot: Slot) -> list[Action]:
         if slot.phase is not Phase.READY or slot.recalling:
@@ -337,3 +386,7 @@ class SlotTable:
             slot.alone = True
             return self._recall(slot)
         return []
+
+
+def _is_fresh(slot: Slot) -> bool:
+    return slot.tenant is None
