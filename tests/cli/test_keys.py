@@ -47,6 +47,13 @@ def test_a_key_is_made_shown_once_listed_and_revoked(operator: CommandLine, plat
     wait_until(lambda: httpx.get(f"{platform.url}/v1/tasks", headers=_bearer(key)).status_code == 401, 5.0)
 
 
+def test_stats_are_for_tenants_too(operator: CommandLine) -> None:
+    key = operator("keys", "create", "--tenant", "idle", "--scope", "read").output.strip()
+    told = operator("stats", MPCSFAAS_API_KEY=key).output
+    assert [line.split() for line in told.splitlines()] == [["queued", "0"], ["running", "0"], ["functions", "0"]]
+    assert json.loads(operator("stats", "--json", MPCSFAAS_API_KEY=key).output)["completed"] is None
+
+
 def _bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
@@ -62,7 +69,7 @@ def test_the_sdk_works_with_a_key(operator: CommandLine, platform: PlatformProce
         assert len(list(client.tasks())) == 5
         assert {info.name for info in client.functions()} == {"abs", "pow"}
         with pytest.raises(AccessDenied, match="needs the scope admin"):
-            client.stats()
+            client.workers()
 
 
 def test_errors_say_what_is_wrong(operator: CommandLine, platform: PlatformProcess) -> None:

@@ -174,7 +174,7 @@ def use(url: str, key: str) -> None:
     with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}) as api:
         assert api.post("/v1/functions", json=registration(ALLOWED)).status_code == 201
         assert api.get("/v1/tasks").status_code == 200
-        assert api.get("/v1/stats").status_code == 403
+        assert api.get("/v1/workers").status_code == 403
         for wrong in (f"Bearer {key}0", f"Basic {key}", key):
             assert api.post("/v1/tasks", json={}, headers={"Authorization": wrong}).status_code == 401
 

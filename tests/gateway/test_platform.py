@@ -7,7 +7,7 @@ import httpx
 import msgspec
 import pytest
 
-from mpcsfaas.interfaces.storage import Statistics
+from mpcsfaas.gateway.counting import StatisticsAnswer
 from mpcsfaas.model import DispatcherInfo, WorkerInfo
 from mpcsfaas.testing.gateway import GatewayThread, HandDispatcher
 
@@ -77,7 +77,7 @@ def test_workers_are_listed_by_dispatcher(api: httpx.Client) -> None:
 
 def test_statistics_count(api: httpx.Client, dispatcher: HandDispatcher, function_id: str) -> None:
     before = api.get("/v1/stats").json()
-    assert before.keys() == set(Statistics.__struct_fields__)
+    assert before.keys() == set(StatisticsAnswer.__struct_fields__)
     ids = [api.post("/v1/tasks", json={"function_id": function_id}).json()["id"] for _ in range(4)]
     dispatcher.complete(dispatcher.claim(1), b"1")
     dispatcher.claim(1)

@@ -11,6 +11,7 @@ import dill
 import httpx
 import pytest
 
+from mpcsfaas.gateway import counting
 from mpcsfaas.gateway.app import create_app
 from mpcsfaas.gateway.auth.keys import Scope, create_key, encode_key
 from mpcsfaas.gateway.settings import GatewaySettings
@@ -27,7 +28,7 @@ WITHOUT_IDS = {
     ("POST", "/v1/functions"), ("POST", "/register_function"),
 }  # fmt: skip
 """What names nothing that could be another's."""
-WHOLE_PLATFORM = {("GET", "/v1/stats"), ("GET", "/v1/workers")}
+WHOLE_PLATFORM = {("GET", "/v1/workers")}
 """What tells of all tenants, and so needs `admin`."""
 PAYLOAD = base64.b64encode(dill.dumps(abs)).decode()
 CALL = base64.encodebytes(dill.dumps(((1,), {}))).decode()
@@ -290,3 +291,27 @@ def test_another_gateway_knows_whose_tasks_are(
             api = connect(second, dict(tenants[name].api.headers))
             for path in ("/v1/tasks/{}", "/v1/tasks/{}/result", "/v1/tasks/{}/logs", "/status/{}", "/result/{}"):
                 assert api.get(path.format(tenants["acme"].ended)).status_code == status
+
+
+def test_a_tenants_counts_are_its_own(gateway: GatewayThread, connect: Connect, tenants: dict[str, Tenant]) -> None:
+    api = connect(gateway, key_for(gateway, "counted"))
+    nothing = {"queued": 0, "running": 0, "functions": 0, "at_least": False}
+    unknown = dict.fromkeys(("completed", "failed", "cancelled", "fenced", "oldest_queued_at"))
+    assert api.get("/v1/stats").json() == nothing | unknown
+    Tenant(gateway, "counted", api)
+    api.post("/v1/tasks", json={"function_id": api.get("/v1/functions").json()["items"][0]["id"], "args": []})
+    counts = api.get("/v1/stats").json()
+    assert {name: counts[name] for name in nothing} == {"queued": 1, "running": 1, "functions": 1, "at_least": False}
+    whole = connect(gateway, key_for(gateway, "counted", Scope.ADMIN)).get("/v1/stats").json()
+    assert whole["running"] > counts["running"]
+    assert whole["completed"] >= len(tenants)
+
+
+def test_what_is_too_much_to_count_is_told_as_such(
+    gateway: GatewayThread, connect: Connect, tenants: dict[str, Tenant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "PAGE_SIZE", 1)
+    monkeypatch.setattr(counting, "MOST_PAGES", 2)
+    counts = tenants["acme"].api.get("/v1/stats").json()
+    assert counts["at_least"]
+    assert counts["functions"] <= 2

@@ -11,24 +11,22 @@ app = typer.Typer()
 
 @app.command()
 def stats(url: Url = None, as_json: Json = False) -> None:
-    """Count the tasks by state, and the functions."""
+    """Count the tasks by state, and the functions; without the scope admin, those of the key's tenant.
+
+    Example: mpcsfaas stats --json
+    """
     with gateway(url) as client:
         counts = client.stats()
     if as_json:
         print_json(counts)
         return
-    print_fields(
-        [
-            ("queued", counts.queued),
-            ("running", counts.running),
-            ("completed", counts.completed),
-            ("failed", counts.failed),
-            ("cancelled", counts.cancelled),
-            ("functions", counts.functions),
-            ("fenced", counts.fenced),
-            ("oldest queued", ago(counts.oldest_queued_at)),
-        ]
-    )
+    names = ("queued", "running", "completed", "failed", "cancelled", "functions", "fenced")
+    fields = [(name, _count(getattr(counts, name), counts.at_least)) for name in names]
+    print_fields([*fields, ("oldest queued", ago(counts.oldest_queued_at))])
+
+
+def _count(number: int | None, at_least: bool) -> str | None:
+    return None if number is None else f"{number} or more" if at_least else str(number)
 
 
 @app.command()

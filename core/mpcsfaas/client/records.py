@@ -137,13 +137,15 @@ class Platform(Struct, frozen=True):
 
 
 class Statistics(Struct, frozen=True):
-    """Counts of functions and tasks."""
+    """Counts of functions and tasks. Without the scope `admin`, those of the key's tenant; None is not known."""
 
     queued: int = 0
     running: int = 0
-    completed: int = 0
-    failed: int = 0
-    cancelled: int = 0
+    completed: int | None = None
+    failed: int | None = None
+    cancelled: int | None = None
     functions: int = 0
-    fenced: int = 0
+    fenced: int | None = None
     oldest_queued_at: float | None = None
+    at_least: bool = False
+    """True if there were too many to count, so that the numbers are lower bounds."""

@@ -12,6 +12,7 @@ from fastapi import Request, Response
 from mpcsfaas.gateway import problems
 from mpcsfaas.gateway.coalescer import Coalescer
 from mpcsfaas.gateway.completions import Hub
+from mpcsfaas.gateway.counting import StatisticsAnswer, count_all
 from mpcsfaas.gateway.settings import GatewaySettings
 from mpcsfaas.gateway.storage_view import Batches, StorageView
 from mpcsfaas.interfaces import Serializer, Storage
@@ -36,6 +37,8 @@ class Gateway:
     results: Batches[str, TaskResult | None]
     group_name: Callable[[str], str]
     """The name in the storage of what clients call a group."""
+    counts: Callable[[], Awaitable[StatisticsAnswer]]
+    """How much there is that the sender may know of."""
 
     @classmethod
     def build(cls, storage: Storage, serializers: Sequence[Serializer], settings: GatewaySettings) -> "Gateway":
@@ -48,6 +51,7 @@ class Gateway:
             enqueue=Coalescer(storage.enqueue),
             results=Coalescer(partial(_get_each_once, storage), limit=RESULTS_AT_ONCE),
             group_name=str,
+            counts=partial(count_all, storage),
         )
 
     def serializer(self, name: str) -> Serializer:

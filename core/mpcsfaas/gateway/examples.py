@@ -5,8 +5,8 @@ from typing import Any
 from msgspec import Struct
 
 from mpcsfaas.gateway import schemas
+from mpcsfaas.gateway.counting import StatisticsAnswer
 from mpcsfaas.gateway.problems import ProblemBody
-from mpcsfaas.interfaces.storage import Statistics
 
 FUNCTION_ID = "0c8a3d5e-7f0b-8a52-9a4e-3c1d2b4f6a70"
 TASK_ID = "01942f6c-1c00-7c3a-8f00-5d6e7f8091a2"
@@ -100,7 +100,7 @@ EVENT = (
 
 EXAMPLES: dict[type[Struct], Any] = {
     ProblemBody: REFUSED["error"],
-    Statistics: STATISTICS,
+    StatisticsAnswer: STATISTICS,
     schemas.FunctionRequest: {"name": "add", "payload": CALLABLE, "python_version": "3.11"},
     schemas.FunctionAnswer: FUNCTION,
     schemas.FunctionPage: {"items": [FUNCTION], "cursor": None},

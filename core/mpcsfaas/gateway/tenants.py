@@ -14,8 +14,10 @@ from typing import Generic, TypeVar
 from msgspec import structs
 
 from mpcsfaas.gateway.auth import ApiKey
+from mpcsfaas.gateway.auth.keys import Scope
 from mpcsfaas.gateway.coalescer import Coalescer
 from mpcsfaas.gateway.context import Gateway
+from mpcsfaas.gateway.counting import count_of_tenant
 from mpcsfaas.gateway.storage_view import StorageView
 from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus, Page, Statistics, TaskFilter
 from mpcsfaas.model import (
@@ -51,14 +53,14 @@ class Gateways:
     def __init__(self, whole: Gateway) -> None:
         """`whole` sees everything; it is for the user who runs the gateway, where there are no keys."""
         self._whole = whole
-        self._views: dict[tuple[str, Quota | None], Gateway] = {}
+        self._views: dict[tuple[str, Quota | None, bool], Gateway] = {}
         self._owners = Owners(whole.storage)
 
     def of(self, key: ApiKey | None) -> Gateway:
         """As the owner of a key sees it; the whole for None."""
         if key is None:
             return self._whole
-        name = key.tenant, key.quota
+        name = key.tenant, key.quota, key.grants(Scope.ADMIN)
         view = self._views.get(name)
         if view is None:
             view = self._views[name] = _view_of(self._whole, *name, self._owners)
@@ -70,8 +72,9 @@ class _Through(Generic[T, R]):
     submit: Send[T, R]
 
 
-def _view_of(whole: Gateway, tenant: str, quota: Quota | None, owners: "Owners") -> Gateway:
+def _view_of(whole: Gateway, tenant: str, quota: Quota | None, is_admin: bool, owners: "Owners") -> Gateway:
     storage = TenantStorage(whole.storage, tenant, owners, quota)
+    counts = whole.counts if is_admin else partial(count_of_tenant, storage)
     # A batch that a quota refuses is split, so what has one shares no batch with what belongs to others.
     enqueue = Coalescer(whole.storage.enqueue) if quota else whole.enqueue
     return replace(
@@ -80,6 +83,7 @@ def _view_of(whole: Gateway, tenant: str, quota: Quota | None, owners: "Owners")
         enqueue=_Through(partial(storage.enqueue_by, enqueue.submit)),
         results=_Through(partial(storage.results_by, whole.results.submit)),
         group_name=storage.group,
+        counts=counts,
     )
 
 
@@ -177,12 +181,17 @@ class TenantStorage:
     async def list_functions(self, cursor: str | None = None, limit: int = 100) -> Page[Function]:
         """See `Storage`."""
         for _ in range(PAGES_AT_ONCE):
-            page = await self._storage.list_functions(cursor, limit)
-            mine = [self._shown_function(function) for function in page.items if function.tenant == self._tenant]
+            page = await self.look_at_functions(cursor, limit)
             cursor = page.cursor
-            if mine or cursor is None:
+            if page.items or cursor is None:
                 break
-        return Page(mine, cursor)
+        return page
+
+    async def look_at_functions(self, cursor: str | None, limit: int) -> Page[Function]:
+        """The tenant's among the next `limit` functions of all tenants."""
+        page = await self._storage.list_functions(cursor, limit)
+        mine = [self._shown_function(function) for function in page.items if function.tenant == self._tenant]
+        return Page(mine, page.cursor)
 
     async def delete_function(self, function_id: str) -> bool:
         """See `Storage`."""
@@ -242,18 +251,23 @@ class TenantStorage:
 
     async def list_tasks(self, criteria: TaskFilter, cursor: str | None = None, limit: int = 100) -> Page[TaskRecord]:
         """See `Storage`. A page may be short, or empty, and yet have a cursor."""
+        for _ in range(PAGES_AT_ONCE):
+            page = await self.look_at_tasks(criteria, cursor, limit)
+            cursor = page.cursor
+            if page.items or cursor is None:
+                break
+        return page
+
+    async def look_at_tasks(self, criteria: TaskFilter, cursor: str | None, limit: int) -> Page[TaskRecord]:
+        """The tenant's among the next `limit` tasks of all tenants."""
         kept = TaskFilter(
             criteria.state,
             criteria.function_id and self._function(criteria.function_id),
             criteria.group and self.group(criteria.group),
         )
-        for _ in range(PAGES_AT_ONCE):
-            page = await self._storage.list_tasks(kept, cursor, limit)
-            mine = [shown for record in page.items if (shown := await self._shown_task(record))]
-            cursor = page.cursor
-            if mine or cursor is None:
-                break
-        return Page(mine, cursor)
+        page = await self._storage.list_tasks(kept, cursor, limit)
+        mine = [shown for record in page.items if (shown := await self._shown_task(record))]
+        return Page(mine, page.cursor)
 
     async def _of_mine(
         self, send: Callable[[Sequence[str]], Awaitable[Sequence[R | None]]], task_ids: Sequence[str]

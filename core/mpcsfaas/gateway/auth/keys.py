@@ -32,7 +32,7 @@ class Scope(StrEnum):
     READ = "read"
     """Looking at functions, tasks, results and streams."""
     ADMIN = "admin"
-    """All of that, and the platform as a whole: workers, counts, whatever plugins add."""
+    """All of that, and the platform as a whole: workers, everybody's counts, whatever plugins add."""
 
 
 USUAL_SCOPES = (Scope.REGISTER, Scope.EXECUTE, Scope.READ)

@@ -20,6 +20,7 @@ EXACT = {
     ("GET", "/v1/functions"): Scope.READ,
     ("GET", "/v1/tasks"): Scope.READ,
     ("GET", "/v1/dashboard"): Scope.READ,
+    ("GET", "/v1/stats"): Scope.READ,
 }
 BELOW = {
     ("DELETE", "/v1/functions/"): Scope.REGISTER,

@@ -9,10 +9,10 @@ from mpcsfaas import __version__
 from mpcsfaas.gateway import problems
 from mpcsfaas.gateway.bodies import JSON, respond
 from mpcsfaas.gateway.context import Page, gateway_of
+from mpcsfaas.gateway.counting import StatisticsAnswer
 from mpcsfaas.gateway.openapi import READ_ERRORS, answer, errors
 from mpcsfaas.gateway.routing import subject_router
 from mpcsfaas.gateway.schemas import DispatcherAnswer, HealthAnswer, ReadyAnswer, WelcomeAnswer, WorkersAnswer
-from mpcsfaas.interfaces.storage import Statistics
 
 STORAGE_PATIENCE = 5.0
 
@@ -93,8 +93,8 @@ async def list_workers(request: Request) -> Response:
 
 @router.get(
     "/v1/stats",
-    responses={200: answer(Statistics, "Counts at this moment."), **errors(*READ_ERRORS)},
+    responses={200: answer(StatisticsAnswer, "Counts at this moment."), **errors(*READ_ERRORS)},
 )
 async def get_statistics(request: Request) -> Response:
-    """Count the tasks by state, and the functions."""
-    return respond(request, await gateway_of(request).storage.statistics())
+    """Count the tasks by state, and the functions; without the scope `admin`, some of those of the key's tenant."""
+    return respond(request, await gateway_of(request).counts())
