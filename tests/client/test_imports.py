@@ -19,7 +19,7 @@ def imported_by(script: str, *arguments: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("names", ["Client, AsyncClient, Executor, connect", "__version__"])
+@pytest.mark.parametrize("names", ["Client, AsyncClient, Executor, connect, connect_async", "__version__"])
 def test_importing_is_light(names: str) -> None:
     imported = imported_by(f"from mpcsfaas import {names}")
     assert not imported & (SERVER_PARTS | SERVER_ROOMS | {"httpx", "rich"})
