@@ -12,13 +12,15 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 
-from mpcsfaas.client import Client, joblib_backend
+from mpcsfaas.client import Client, errors, joblib_backend
 from mpcsfaas.client.joblib_backend import MpcsfaasBackend
 from mpcsfaas.model import State
+from mpcsfaas.testing.fake_gateway import FakeGateway, problem
 from mpcsfaas.testing.platform import PlatformProcess, wait_until
 
 LONG = 3600
@@ -27,7 +29,7 @@ LONG = 3600
 @pytest.fixture
 def configured(client: Client) -> Iterator[Client]:
     """Whatever joblib does, it does by this client."""
-    grouped = client.with_options(labels=[], priority=3)
+    grouped = client.with_options(group=f"joblib-{uuid4()}")
     joblib_backend.register(grouped)
     with parallel_config("mpcsfaas"):
         yield grouped
@@ -55,7 +57,9 @@ def nested(count: int) -> tuple[str, list[int]]:
 
 def unfinished(client: Client) -> list[str]:
     states = (State.QUEUED, State.RUNNING)
-    return [record.id for state in states for record in client.tasks(state=state)]
+    return [
+        record.id for state in states for record in client.tasks(state=state, group=client.session.options["group"])
+    ]
 
 
 def test_it_computes_on_workers_in_order(configured: Client) -> None:
@@ -85,6 +89,16 @@ def test_how_many_at_once(configured: Client) -> None:
     assert Parallel(n_jobs=1)(delayed(process_id)(0) for _ in range(2)) == [os.getpid()] * 2
     with pytest.raises(ValueError, match="n_jobs == 0"):
         Parallel(n_jobs=0)(delayed(square)(1) for _ in range(2))
+
+
+def test_how_many_at_once_when_that_is_not_told(gateway: FakeGateway, fake_client: Client) -> None:
+    backend = MpcsfaasBackend(fake_client)
+    assert backend.effective_n_jobs(-1) == 2, "workers may be on their way"
+    gateway.fault = lambda _: problem(403, "This needs the scope admin.")
+    with pytest.raises(errors.AccessDenied) as caught:
+        backend.effective_n_jobs(-1)
+    assert "n_jobs=N" in caught.value.__notes__[0]
+    assert backend.effective_n_jobs(4) == 4
 
 
 def test_small_calls_are_put_together(client: Client) -> None:

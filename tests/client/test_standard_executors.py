@@ -279,6 +279,8 @@ def test_a_future_can_be_awaited(client: Client, gate: Path) -> None:
     async def main() -> None:
         with Executor(client) as executor:
             assert await executor.submit(pow, 2, 5) == 32
+            both = await asyncio.gather(*(executor.submit(pow, 2, number) for number in (5, 6)))
+            assert list(both) == [32, 64]
             with pytest.raises(ZeroDivisionError):
                 await executor.submit(reciprocal, 0)
             waiting = executor.submit(wait_for, str(gate))

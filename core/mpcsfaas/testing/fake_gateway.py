@@ -101,6 +101,7 @@ class FakeGateway:
                 Route("/v1/tasks:cancel", self._guarded(self._cancel), methods=["POST"]),
                 Route("/v1/tasks:results", self._guarded(self._results), methods=["POST"]),
                 Route("/v1/tasks/{id}/result", self._guarded(self._result)),
+                Route("/v1/workers", self._guarded(self._workers)),
                 Route("/v1/groups/{group}/stream", self._guarded(self._stream)),
             ]
         )
@@ -213,6 +214,9 @@ class FakeGateway:
         start = int(request.query_params.get("cursor", 0))
         more = str(start + PAGE_SIZE) if start + PAGE_SIZE < len(records) else None
         return JSONResponse({"items": records[start : start + PAGE_SIZE], "cursor": more})
+
+    async def _workers(self, _: Request) -> Response:
+        return packed({"dispatchers": []})
 
     async def _stream(self, request: Request) -> Response:
         after = int(request.query_params["after"])
