@@ -27,6 +27,8 @@ AT_ONCE, AT_ONCE_WITH_MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 """As plain numbers, for reckoning with flags of pyzmq's enumerations takes longer than sending a part."""
 HEARTBEAT_MILLISECONDS = 2000
 HEARTBEAT_TIMEOUT_MILLISECONDS = 10_000
+HANDSHAKE_MILLISECONDS = 10_000
+"""How long a connection may take to show who it is; until then it costs a descriptor, and what it sends."""
 RECONNECT_MILLISECONDS = 50
 RECONNECT_MAX_MILLISECONDS = 2000
 ZAP_DOMAIN = b"mpcsfaas"
@@ -79,6 +81,7 @@ def make_socket(context: "zmq.Context[zmq.Socket[bytes]]", kind: int) -> "zmq.So
     made.set(zmq.SNDHWM, HIGH_WATER_MARK)
     made.set(zmq.RCVHWM, HIGH_WATER_MARK)
     made.set(zmq.MAXMSGSIZE, MAX_FRAME)
+    made.set(zmq.HANDSHAKE_IVL, HANDSHAKE_MILLISECONDS)
     made.set(zmq.HEARTBEAT_IVL, HEARTBEAT_MILLISECONDS)
     made.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MILLISECONDS)
     if kind == zmq.ROUTER:

@@ -11,8 +11,9 @@ import zmq
 import zmq.asyncio
 
 from mpcsfaas import wire
-from mpcsfaas.curve import Keyring, WorkerKey
+from mpcsfaas.curve import AllowList, Keyring, WorkerKey
 from mpcsfaas.curve.key_files import new_pair
+from mpcsfaas.curve.refusals import AT_ONCE
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.interfaces import Assignment, Rejections, StrategyContext
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, FailureKind, Function, Task
@@ -280,3 +281,83 @@ def test_a_dispatcher_whose_keys_are_open_to_others_does_not_start(scene: Scene)
     scene.keyring.dispatcher_file.chmod(0o644)
     with pytest.raises(MpcsfaasError, match="chmod 600"):
         asyncio.run(scene.start())
+
+
+@asynccontextmanager
+async def knocking(scene: Scene, number: int) -> AsyncIterator[None]:
+    """So many peers with keys that nobody knows."""
+    server, url = scene.keyring.dispatcher_key().public_key, scene.strategy.worker_url()
+    assert url
+    sockets = []
+    with zmq.Context() as context:
+        for _ in range(number):
+            sockets.append(peer := context.socket(zmq.DEALER))
+            peer.linger = 0
+            present(peer, WorkerKey("rogue", *new_pair(), server))
+            peer.connect(url)
+        try:
+            yield
+        finally:
+            for peer in sockets:
+                peer.close()
+
+
+def refused(scene: Scene) -> int:
+    return scene.strategy.rejections().refused
+
+
+def test_a_thousand_who_knock_in_vain_hold_up_nobody_who_may_come_in(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From the same address. They cost few looks at the list, and one line of the log."""
+    looks = 0
+    look = AllowList.look
+
+    def counted_look(allow_list: AllowList) -> None:
+        nonlocal looks
+        looks += 1
+        look(allow_list)
+
+    monkeypatch.setattr(AllowList, "look", counted_look)
+
+    @in_loop
+    async def run(scene: Scene) -> None:
+        key = scene.new_key("a")
+        async with knocking(scene, 500):
+            await until(lambda: refused(scene) >= AT_ONCE)
+            async with knocking(scene, 500), scene.peer(key) as peer:
+                await peer.register("a/1")
+                await peer.take(scene, "a/1")
+                await peer.say(results("a/1"))
+                await until(lambda: told(scene) == [b"done"])
+                await until(lambda: refused(scene) == 1000)
+
+    run(scene)
+    assert looks < 200
+    assert len([record for record in caplog.records if "Refused a worker" in record.getMessage()]) == 1
+
+
+@in_loop
+async def test_a_new_key_gets_in_from_an_address_that_was_refused_often(scene: Scene) -> None:
+    async with knocking(scene, 2 * AT_ONCE):
+        await until(lambda: refused(scene) == 2 * AT_ONCE)
+    async with scene.peer(scene.new_key("a")) as peer:
+        await peer.register("a/1")
+    assert scene.workers == ["a/1"]
+
+
+def test_whoever_does_not_say_who_it_is_is_disconnected(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpcsfaas.sockets.HANDSHAKE_MILLISECONDS", 100)
+
+    @in_loop
+    async def run(scene: Scene) -> None:
+        url = scene.strategy.worker_url()
+        assert url
+        reader, writer = await asyncio.open_connection(*url.removeprefix("tcp://").split(":"))
+        async with asyncio.timeout(10):
+            greeting = await reader.read()
+        assert greeting
+        writer.close()
+        await writer.wait_closed()
+
+    run(scene)
