@@ -17,7 +17,7 @@ from mpcsfaas.curve.refusals import AT_ONCE
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.interfaces import Assignment, Rejections, StrategyContext
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, FailureKind, Function, Task
-from mpcsfaas.sockets import ListeningOptions, present
+from mpcsfaas.sockets import HANDSHAKE_MILLISECONDS, ListeningOptions, present
 from mpcsfaas_heartbeat.heartbeat import HeartbeatDetector, HeartbeatOptions
 from mpcsfaas_pull.dispatcher import PullStrategy
 from mpcsfaas_push.dispatcher import PushStrategy
@@ -361,3 +361,18 @@ def test_whoever_does_not_say_who_it_is_is_disconnected(scene: Scene, monkeypatc
         await writer.wait_closed()
 
     run(scene)
+
+
+@in_loop
+async def test_a_frame_over_the_limit_ends_a_connection_that_is_nobodys_yet(scene: Scene) -> None:
+    """Long before a handshake has to be done, and before anything of it is read."""
+    url = scene.strategy.worker_url()
+    assert url
+    reader, writer = await asyncio.open_connection(*url.removeprefix("tcp://").split(":"))
+    signature, mechanism = b"\xff" + 8 * b"\0" + b"\x7f\x03\x01", b"CURVE".ljust(20, b"\0")
+    long_command = b"\x06" + (wire.MAX_FRAME + 1).to_bytes(8, "big")
+    writer.write(signature + mechanism + 32 * b"\0" + long_command)
+    async with asyncio.timeout(HANDSHAKE_MILLISECONDS / 2000):
+        await reader.read()
+    writer.close()
+    await writer.wait_closed()
