@@ -1,52 +1,25 @@
 """What the page is served, and to whom."""
 
 import base64
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from mpcsfaas.gateway.auth.keys import Scope, create_key, encode_key
-from mpcsfaas.gateway.settings import GatewaySettings
-from mpcsfaas.interfaces.storage import StorageOptions
+from mpcsfaas.gateway.auth.keys import Scope
 from mpcsfaas.model import Failure, FailureKind
-from mpcsfaas.plugins import Plugins
 from mpcsfaas.testing.gateway import GatewayThread, HandDispatcher
 from mpcsfaas_serializers.dill import DillSerializer
-from mpcsfaas_serializers.json import JsonSerializer
-from mpcsfaas_storage_memory import MemoryStorage
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 BROKEN = Failure(FailureKind.EXCEPTION, "no " * 200, "ValueError", "Traceback …")
 
 
 @pytest.fixture
-def gateway() -> Iterator[GatewayThread]:
-    storage = MemoryStorage("memory://", StorageOptions())
-    thread = GatewayThread(storage, [DillSerializer(), JsonSerializer()], GatewaySettings())
-    Plugins.select(["dashboard"]).gateway_routes(thread.app, storage)
-    with thread:
-        yield thread
-
-
-@pytest.fixture
-def api(gateway: GatewayThread) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=gateway.url, timeout=30) as client:
-        yield client
-
-
-@pytest.fixture
-def key_of(gateway: GatewayThread) -> Callable[..., dict[str, str]]:
+def key_of(new_key: Callable[..., str]) -> Callable[..., dict[str, str]]:
     """Makes a key of a tenant with scopes, and gives the header to send."""
-
-    def make(tenant: str, *scopes: Scope) -> dict[str, str]:
-        text, known = create_key(tenant, scopes, now=time.time())
-        gateway.run(gateway.storage.put_key(known.id, encode_key(known)))
-        return {"Authorization": f"Bearer {text}"}
-
-    return make
+    return lambda tenant, *scopes: {"Authorization": f"Bearer {new_key(tenant, *scopes)}"}
 
 
 def register(api: httpx.Client, name: str, headers: dict[str, str] | None = None) -> str:

@@ -1,9 +1,9 @@
 // Charts over the last minutes. Chart.js draws them; here is what they show and how it is labelled.
 
-import { duration, minute, rate } from "./format.js";
+import { duration, minute, rate, tick } from "./format.js";
 import { colour } from "./theme.js";
 
-const TALL_LATENCY = 1e-3;
+const LEAST_LATENCY = 1e-3;
 
 /** A chart in a canvas: `lines` are `{name, colour, fill, value(series, index)}`, one value per slot. */
 class TimeChart {
@@ -79,9 +79,8 @@ class TimeChart {
       const ticks = { color: colour("muted"), font, maxTicksLimit: 5, callback: (value) => this.label(value) };
       return { ...common, beginAtZero: true, suggestedMax: 1, ticks };
     }
-    const isPower = (value) => Number.isInteger(Math.round(Math.log10(value) * 1e6) / 1e6);
-    const ticks = { color: colour("muted"), font, callback: (value) => (isPower(value) ? duration(value) : "") };
-    return { ...common, type: "logarithmic", suggestedMin: TALL_LATENCY, suggestedMax: 1, ticks };
+    const ticks = { color: colour("muted"), font, callback: tick };
+    return { ...common, type: "logarithmic", suggestedMin: LEAST_LATENCY, suggestedMax: 1, ticks, afterBuildTicks: powersOfTen };
   }
 }
 
@@ -95,6 +94,11 @@ const timeAxis = () => ({
     axis.ticks = [0, 1, 2, 3, 4].map((number) => ({ value: first + 60 * number })).filter(({ value }) => value <= axis.max);
   },
 });
+
+function powersOfTen(axis) {
+  const [first, last] = [Math.ceil(Math.log10(axis.min) - 1e-9), Math.floor(Math.log10(axis.max) + 1e-9)];
+  axis.ticks = Array.from({ length: last - first + 1 }, (_, number) => ({ value: 10 ** (first + number) }));
+}
 
 const dataset = (line) => ({
   label: line.name,

@@ -3,7 +3,9 @@
 const WHOLE = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const MINUTE = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const MOMENT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const MOMENT = new Intl.DateTimeFormat(undefined, {
+  month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+});
 const NONE = "–";
 
 export const count = (number) => (number == null ? NONE : WHOLE.format(number));
@@ -22,6 +24,13 @@ export function duration(seconds) {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
   return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3600)} h`;
+}
+
+/** A round duration at an axis. */
+export function tick(seconds) {
+  if (seconds === 0) return "0";
+  const [value, unit] = seconds < 1 ? [seconds * 1000, "ms"] : seconds < 60 ? [seconds, "s"] : [seconds / 60, "min"];
+  return `${Number(value.toPrecision(3))} ${unit}`;
 }
 
 /** How long ago, in one unit. */

@@ -4,7 +4,7 @@ import { ago, count, duration } from "./format.js";
 import { html, nothing } from "./vendor/lit-html.js";
 
 export const functions = (look) => html`
-  <section class="panel list" aria-label="Functions">
+  <section class="panel list short" aria-label="Functions">
     <div class="head"><h2>Functions</h2><small>the last 5 minutes</small></div>
     <div class="body">
       ${look.functions.length ? html`
@@ -29,7 +29,7 @@ const functionRow = ({ id, name, serializer, figures }) => html`
   </tr>`;
 
 export const workers = (look) => html`
-  <section class="panel list" aria-label="Workers">
+  <section class="panel list short" aria-label="Workers">
     <div class="head"><h2>Workers</h2>
       <small>${look.dispatchers.map(({ strategy, host }) => `${strategy} on ${host}`).join(", ")}</small></div>
     <div class="body">

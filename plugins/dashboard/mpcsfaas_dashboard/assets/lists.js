@@ -1,6 +1,6 @@
 // Lists of tasks.
 
-import { ago, duration, shortId } from "./format.js";
+import { ago, count, duration, shortId } from "./format.js";
 import { html, nothing } from "./vendor/lit-html.js";
 
 const LISTS = [["running", "Running"], ["queued", "Queued"], ["latest", "Latest"]];
@@ -14,12 +14,15 @@ const EMPTY = {
 export function tasks(state, actions) {
   const look = state.held ?? state.answer.look;
   const rows = look[state.listed];
+  const { queued, running, is_bound: isBound } = state.answer.look.depth;
+  const counts = { running, queued };
   return html`
     <section class="panel list" aria-label="Tasks">
       <div class="head">
         <div class="tabs" role="tablist">
           ${LISTS.map(([which, name]) => html`
-            <button role="tab" aria-selected=${which === state.listed} @click=${() => actions.list(which)}>${name}</button>`)}
+            <button role="tab" aria-selected=${which === state.listed} @click=${() => actions.list(which)}>${name}
+              ${which in counts ? html`<span class="muted">${count(counts[which])}${isBound ? "+" : ""}</span>` : nothing}</button>`)}
         </div>
         <small>${state.held ? "held while you point at it" : nothing}</small>
       </div>

@@ -17,7 +17,7 @@ export function overview(state, actions) {
       <span class="space"></span>
       ${finder(actions)}
       ${viewer.tenant ? html`<span class="chip" title="Key mpcs_${viewer.key}_…">${viewer.tenant}</span>` : nothing}
-      <button class="quiet" @click=${next} title="Colours: light, dark, or as the system has them">${current()}</button>
+      <button class="quiet" @click=${next} aria-label="Colours: ${current()}" title="Colours: light, dark, or as the system has them">◐ ${current()}</button>
       ${viewer.key ? html`<button class="quiet" @click=${actions.signOut}>Sign out</button>` : nothing}
     </header>
     <main class="page ${state.silent ? "stale" : ""}">
@@ -47,13 +47,14 @@ const finder = (actions) => html`
 function tiles({ depth: { queued, running, is_bound: isBound, oldest_queued_at: oldest }, at, rate: perSecond, latency: of, dispatchers, series }) {
   const more = isBound ? "+" : "";
   const failed = sum(series.failed) * series.slot;
-  const ended = failed + sum(series.completed) * series.slot;
+  const completed = sum(series.completed) * series.slot;
   return html`
     <section class="tiles">
       ${tile("Queued", count(queued) + more, oldest ? `oldest ${duration(at - oldest)}` : "nothing waits")}
       ${tile("Running", count(running) + more, slotsText(dispatchers))}
       ${tile("Throughput", rate(perSecond), "per second")}
-      ${tile("Failed", count(failed), ended ? `${((100 * failed) / ended).toFixed(1)} % in 5 min` : "in 5 min", failed ? "bad" : "")}
+      ${tile("Completed", count(completed), "in 5 min")}
+      ${tile("Failed", count(failed), failed ? `${((100 * failed) / (failed + completed)).toFixed(1)} % in 5 min` : "in 5 min", failed ? "bad" : "")}
       ${tile("Latency p50", duration(of.p50), "in 5 min")}
       ${tile("Latency p95", duration(of.p95), "in 5 min")}
       ${tile("Latency p99", duration(of.p99), "in 5 min")}

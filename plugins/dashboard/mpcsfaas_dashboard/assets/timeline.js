@@ -1,10 +1,10 @@
 // The attempts of one task on a line of time: how long each waited, was handed over, and ran.
 
-import { duration } from "./format.js";
+import { duration, tick } from "./format.js";
 import { colour } from "./theme.js";
 import { html } from "./vendor/lit-html.js";
 
-const PHASES = [["waiting", "muted"], ["handed over", "accent"], ["running", "busy"]];
+const PHASES = [["waiting", "idle"], ["handed over", "accent"], ["running", "busy"]];
 const ROW = 26;
 
 let chart;
@@ -60,7 +60,7 @@ function configuration() {
       animation: false, indexAxis: "y", maintainAspectRatio: false,
       plugins: { legend: { display: false }, tooltip: { callbacks: { label: ({ dataset, raw }) => ` ${dataset.label}  ${duration(raw[1] - raw[0])}` } } },
       scales: {
-        x: { beginAtZero: true, border: { display: false }, grid: { color: colour("grid") }, ticks: { ...ticks, maxTicksLimit: 6, callback: (value) => duration(value || 0) } },
+        x: { beginAtZero: true, border: { display: false }, grid: { color: colour("grid") }, ticks: { ...ticks, maxTicksLimit: 6, callback: tick } },
         y: { border: { display: false }, grid: { display: false }, ticks },
       },
     },
