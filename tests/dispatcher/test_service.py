@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from mpcsfaas.dispatcher import Dispatcher, DispatcherSettings
+from mpcsfaas.dispatcher import Dispatcher, DispatcherSettings, service
 from mpcsfaas.errors import StorageUnavailable
 from mpcsfaas.interfaces import Assignment, DispatchStrategy, PluginOptions, Rejections, StrategyContext, WorkerLink
 from mpcsfaas.interfaces.storage import StorageOptions
@@ -428,5 +428,26 @@ def test_draining_does_not_wait_for_workers_that_are_gone() -> None:
             await draining
             await scene.until_state(task_id, State.QUEUED)
             assert (await scene.record(task_id)).losses == 0
+
+    play(scenario)
+
+
+def test_whatever_is_to_be_forgotten_is_forgotten_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However fast tasks end: there is no second round of housekeeping here."""
+    monkeypatch.setattr(service, "HOUSEKEEPING_INTERVAL", 3600.0)
+
+    async def scenario() -> None:
+        scene = Scene(DispatcherSettings(), slots=1)
+        await scene.storage.open()
+        await scene.storage.put_function(FUNCTION)
+        ids = await scene.enqueue(2 * service.EXPIRE_BATCH + 1, ttl=0.0, delay=3600.0)
+        await scene.storage.cancel(ids)
+        serving = asyncio.create_task(scene.dispatcher.run())
+        async with asyncio.timeout(10):
+            while any(result and not result.expired for result in await scene.storage.get_results(ids)):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        scene.dispatcher.stop()
+        await serving
+        await scene.storage.close()
 
     play(scenario)

@@ -31,6 +31,7 @@ from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, DispatcherInfo, F
 CLAIM_BATCH = 1024
 COMMIT_BATCH = 1024
 HOUSEKEEPING_INTERVAL = 0.5
+EXPIRE_BATCH = 1000
 REPORT_INTERVAL = 1.0
 REPORT_LIFETIME = 5.0
 
@@ -146,6 +147,7 @@ class Dispatcher:
             self._watch_loop(),
             _every(self._settings.lease / 3, self._renew),
             _every(HOUSEKEEPING_INTERVAL, self._housekeep),
+            _every(HOUSEKEEPING_INTERVAL, self._expire),
             _every(REPORT_INTERVAL, self._announce),
         ]
         async with asyncio.TaskGroup() as group:
@@ -234,7 +236,11 @@ class Dispatcher:
         self._ledger.take_overdue(late, now)
         if self._ledger.pending(1):
             self._results.set()
-        await self._storage.expire()
+
+    async def _expire(self) -> None:
+        """All that there is: tasks may end faster than one call every now and then could drop them."""
+        while await self._storage.expire(EXPIRE_BATCH) == EXPIRE_BATCH:
+            pass
 
     async def _announce(self) -> None:
         info = self.info()
