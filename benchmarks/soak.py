@@ -9,6 +9,7 @@ A figure is flat if its median in the last third is over that in the first by le
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import sys
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from benchmarks.measuring import Figures, machine, timed
+from benchmarks.measuring import Figures, machine
 from benchmarks.systems.work import noop
 
 from mpcsfaas import Client
@@ -28,11 +29,11 @@ from mpcsfaas.testing.deployment import Deployment
 from mpcsfaas.testing.redis_server import RedisServer
 
 BATCH = 2_000
-TTL = 2.0
+TTL = 10.0
 """Seconds for which a result is kept; its record, as long again."""
 SAMPLES = 100
-WARM_UP = 20_000
-"""Tasks before the first sample, in which the storage fills with what it keeps for a while."""
+WARM_UP_SECONDS = 3 * TTL
+"""Before the first sample, in which the storage fills with what it keeps for a while."""
 MOST_GROWTH = 1.2
 NEXT_TO_NOTHING = {"MiB": 4.0, "descriptors": 4.0, "keys": 50.0}
 REST_SECONDS = 60.0
@@ -97,15 +98,20 @@ def _files(folder: Path) -> Figures:
 
 
 def soak(running: Platform, tasks: int) -> list[Figures]:
-    """Do so many tasks; samples on the way, and one when the storage is at rest."""
+    """Do so many tasks after the warm-up; samples on the way. What is left in the end is cancelled."""
     every = max(BATCH, tasks // SAMPLES)
     samples: list[Figures] = []
+    warm_at = time.monotonic() + WARM_UP_SECONDS
+    done = 0
     with Client(running.url, timeout=300).with_options(ttl=TTL) as client:
-        for number, value in enumerate(client.map(noop, range(WARM_UP + tasks), progress=False, batch_size=BATCH)):
+        for number, value in enumerate(client.map(noop, itertools.count(), progress=False, batch_size=BATCH)):
             assert value == number, f"task {number} has the value {value}"
-            if number >= WARM_UP and (number - WARM_UP) % every == every - 1:
-                samples.append({"tasks": number - WARM_UP + 1} | running.sample())
+            done += bool(done) or time.monotonic() > warm_at
+            if done and done % every == 0:
+                samples.append({"seconds": time.monotonic() - warm_at, "tasks": done} | running.sample())
                 _tell(samples[-1])
+            if done == tasks:
+                break
     return samples
 
 
@@ -121,7 +127,7 @@ def judge(samples: Sequence[Figures]) -> dict[str, tuple[float, float, bool]]:
     """Of each figure, the medians of the first and the last third, and whether it is flat."""
     third = max(1, len(samples) // 3)
     found = {}
-    for name in samples[0].keys() - {"tasks"}:
+    for name in samples[0].keys() - {"tasks", "seconds"}:
         first, last = (statistics.median(one[name] for one in part) for part in (samples[:third], samples[-third:]))
         slack = NEXT_TO_NOTHING[name.rpartition(" ")[2]]
         found[name] = (first, last, last <= max(first * MOST_GROWTH, first + slack))
@@ -145,10 +151,9 @@ def run(name: str, tasks: int) -> dict[str, object]:
     """One platform."""
     with tempfile.TemporaryDirectory() as folder, PLATFORMS[name](Path(folder)) as running:
         empty = running.storage()
-        samples: list[Figures] = []
-        seconds = timed(lambda: samples.extend(soak(running, tasks)))
+        samples = soak(running, tasks)
         held = at_rest(running, {"redis keys": empty.get("redis keys", 0) + NEXT_TO_NOTHING["keys"]})
-    verdicts = judge(samples)
+    verdicts, seconds = judge(samples), samples[-1]["seconds"]
     print(f"\n{name}: {tasks:,} tasks in {seconds:,.0f} s, {tasks / seconds:,.0f} a second; afterwards {held}\n")
     print(table(verdicts), flush=True)
     return {
