@@ -64,11 +64,6 @@ class Client:
         (answer,) = await self._questions.call([self._command(script, arguments)])
         return answer
 
-    async def ask_at_once(self, commands: Sequence[Command]) -> list[Any]:
-        """The answers to commands that change nothing, of one moment."""
-        *_, answers = await self._questions.call([("MULTI",), *commands, ("EXEC",)])
-        return list(answers)
-
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """The answers to commands that change nothing."""
         return await self._questions.call(commands) if commands else []

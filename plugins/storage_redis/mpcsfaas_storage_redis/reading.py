@@ -1,4 +1,4 @@
-"""Questions. Tasks are read by one transaction, so what is told of each is of one moment."""
+"""Questions. Tasks are read by one script, so what is told of each is of one moment."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -43,7 +43,7 @@ async def _read(
     distinct = list(dict.fromkeys(task_ids))
     for start in range(0, len(distinct), LARGEST_QUESTION):
         part = distinct[start : start + LARGEST_QUESTION]
-        columns = await client.ask_at_once([("HMGET", client.key(name), *part) for name in hashes])
+        columns = await client.ask_script("read_tasks", len(hashes), *hashes, *part)
         known |= {
             task_id: build(task_id, *row) if row[0] else None for task_id, *row in zip(part, *columns, strict=True)
         }
