@@ -15,6 +15,8 @@ from mpcsfaas.testing.slow_readers import SlowReaders
 READERS = 500
 RESULTS, RESULT_BYTES = 200, 20_000
 """For each reader some five megabytes, of which the kernel takes little."""
+CLOSING = 2
+"""Connections of others that may be about to be closed when descriptors are counted."""
 MOST_BYTES = 512 * 1024
 """That a reader may cost the gateway, whatever waits for it."""
 STREAM = "/v1/groups/followed/stream"
@@ -46,6 +48,6 @@ def test_five_hundred_slow_readers(tmp_path: Path) -> None:
                 tasks += followed.submit_many(make_result, [(number,) for number in range(20)])
                 assert list(client.map(abs, range(-200, 0), progress=False)) == list(range(200, 0, -1))
                 assert sorted(follow(gateway.url, len(tasks))) == sorted(task.id for task in tasks)
-                assert process.num_fds() >= descriptors + READERS, "somebody was not served to the end"
+                assert process.num_fds() >= descriptors - CLOSING + READERS, "somebody was not served to the end"
                 assert (process.memory_info().rss - memory) / READERS < MOST_BYTES
-            wait_until(lambda: process.num_fds() <= descriptors + 2, 20, "the readers' descriptors being closed")
+            wait_until(lambda: process.num_fds() <= descriptors + CLOSING, 20, "the readers' descriptors being closed")
