@@ -16,6 +16,8 @@ from mpcsfaas import Client
 from mpcsfaas.testing.platform import PlatformProcess
 
 CHROMIUM = "/usr/bin/chromium"
+SHOP = "/srv/shop/tasks.py"
+"""Where the functions seem to be, as pictures of tracebacks tell."""
 SIZES = {390: 844, 820: 1180, 1440: 900}
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 BUSY_SECONDS = 60
@@ -46,6 +48,7 @@ class Work:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        send_invoice.__code__ = send_invoice.__code__.replace(co_filename=SHOP)
         self._resize = client.register(resize_image)
         self._invoice = client.register(send_invoice)
         self._train = client.register(train_model)

@@ -1,7 +1,10 @@
 """What the page is served, and to whom."""
 
 import base64
+import re
 from collections.abc import Callable
+from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -141,3 +144,30 @@ def test_a_key_needs_the_scope_read_and_workers_need_admin(
     assert api.get("/", headers=BROWSER).status_code == 200
     viewer = api.get("/v1/dashboard", headers=reader).json()["viewer"]
     assert (viewer["tenant"], viewer["scopes"]) == ("acme", ["read"])
+
+
+def test_nothing_but_files_of_the_page_is_below_what_everybody_may_read(gateway: GatewayThread) -> None:
+    connection = HTTPConnection("127.0.0.1", gateway.port)
+    for path in (
+        "/assets/../v1/tasks",
+        "/assets/dashboard/../../v1/tasks",
+        "/assets/dashboard/%2e%2e/routes.py",
+        "/assets/",
+    ):
+        connection.request("GET", path)  # A client like httpx would resolve the dots itself.
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 404, path
+    connection.close()
+
+
+def test_the_documentation_names_the_versions_of_the_libraries(api: httpx.Client) -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "dashboard.md").read_text()
+    chart = re.search(r"Chart.js v([\d.]+)", api.get("/assets/dashboard/vendor/chart.umd.min.js").text)
+    lit = re.search(
+        r'litHtmlVersions\?\?=\[\]\)\.push\("([\d.]+)"\)', api.get("/assets/dashboard/vendor/lit-html.js").text
+    )
+    assert chart is not None
+    assert lit is not None
+    assert f"chart.js {chart[1]} " in documented
+    assert f"lit-html {lit[1]} " in documented

@@ -1,5 +1,6 @@
 """Reads what has ended since the last look, in bounded work."""
 
+import math
 from collections.abc import Sequence
 
 from mpcsfaas.gateway.storage_view import StorageView
@@ -8,7 +9,9 @@ from mpcsfaas.interfaces.storage import Completion
 from mpcsfaas_dashboard.figures import Figures, ended_of
 
 FIRST = 1000
-"""Ended tasks that the first look reads at most, so that there is something to be seen at once."""
+"""Ended tasks that a look reads at most if it is the first for a while, so that there is something to see at once."""
+AWAY = 10.0
+"""Seconds after which it is."""
 CHUNK = 1000
 CHUNKS = 10
 """Of the feed that a look reads at most; if more has ended, the figures are too low."""
@@ -27,21 +30,21 @@ class Follower:
         self._feed = feed
         self._view = view
         self._figures = figures
-        self._after: int | None = None
+        self._after = 0
+        self._at = -math.inf
 
     async def follow(self) -> None:
-        """Note what has ended since the last time. Raises `StorageUnavailable`."""
+        """Note what has ended since the last time. Raises `StorageUnavailable`; then it is noted the next time."""
+        now = self._view.clock()
+        was_away = now - self._at > AWAY
         latest = await self._feed.latest_completion()
-        is_first = self._after is None
-        after = max(self._after or 0, latest - (FIRST if is_first else CHUNK * CHUNKS))
+        after = max(self._after, latest - (FIRST if was_away else CHUNK * CHUNKS))
         completions = await self._read(after, latest)
-        self._after = latest
-        sample = spread(completions, FIRST if is_first else SAMPLE)
-        if not sample:
-            return
-        records = await self._view.get_tasks([completion.task_id for completion in sample])
+        sample = spread(completions, FIRST if was_away else SAMPLE)
+        records = await self._view.get_tasks([completion.task_id for completion in sample]) if sample else []
         ended = [one for record in records if record and (one := ended_of(record))]
-        self._figures.note(ended, len(completions) / len(sample), self._view.clock())
+        self._figures.note(ended, len(completions) / max(1, len(sample)), now)
+        self._after, self._at = latest, now
 
     async def _read(self, after: int, latest: int) -> list[Completion]:
         found: list[Completion] = []

@@ -1,9 +1,10 @@
 // Charts over the last minutes. Chart.js draws them; here is what they show and how it is labelled.
 
-import { duration, minute, rate, tick } from "./format.js";
+import { count, duration, minute, rate, tick } from "./format.js";
 import { colour } from "./theme.js";
 
 const LEAST_LATENCY = 1e-3;
+const BRIDGED = 10; // Seconds without a value that a line goes on over: a look may come late.
 
 /** A chart in a canvas: `lines` are `{name, colour, fill, value(series, index)}`, one value per slot. */
 class TimeChart {
@@ -76,7 +77,7 @@ class TimeChart {
     };
     const font = { size: 11 };
     if (!this.logarithmic) {
-      const ticks = { color: colour("muted"), font, maxTicksLimit: 5, callback: (value) => this.label(value) };
+      const ticks = { color: colour("muted"), font, maxTicksLimit: 5, precision: this.label === count ? 0 : undefined, callback: (value) => this.label(value) };
       return { ...common, beginAtZero: true, suggestedMax: 1, ticks };
     }
     const ticks = { color: colour("muted"), font, callback: tick };
@@ -106,7 +107,7 @@ const dataset = (line) => ({
   borderColor: colour(line.colour),
   backgroundColor: line.fill ? colour(`${line.colour}-soft`) : colour(line.colour),
   fill: line.fill ? "origin" : false,
-  spanGaps: false,
+  spanGaps: BRIDGED,
 });
 
 /** The ends of the slots that are over; of the last one it is not yet known how it will end. */
@@ -128,7 +129,7 @@ export const depth = new TimeChart(
     { name: "queued", colour: "accent", fill: true, value: (series, index) => series.queued[index] },
     { name: "running", colour: "busy", value: (series, index) => series.running[index] },
   ],
-  rate,
+  count,
 );
 
 export const latency = new TimeChart(
