@@ -51,6 +51,9 @@ WORDS = {
 
 NOT_ALLOWED = (AuthenticationError, AuthenticationWrongNumberOfArgsError, AuthorizationError, NoPermissionError)
 
+NOT_ALLOWED_IN_SCRIPT = "The user executing the script can't"
+"""How Redis 7 begins when a script does what its user may not."""
+
 
 def explain(error: BaseException, name: str) -> MpcsfaasError:
     """The platform's own error to raise instead."""
@@ -59,7 +62,8 @@ def explain(error: BaseException, name: str) -> MpcsfaasError:
     word, text = _word(error), str(error) or type(error).__name__
     if word in PASSING:
         return StorageUnavailable(f"{name}: {PASSING[word]} ({text})")
-    if isinstance(error, NOT_ALLOWED) or word in ("NOAUTH", "WRONGPASS", "NOPERM", "AUTH"):
+    is_known = word in ("NOAUTH", "WRONGPASS", "NOPERM", "AUTH") or text.startswith(NOT_ALLOWED_IN_SCRIPT)
+    if isinstance(error, NOT_ALLOWED) or is_known:
         return SettingsError(f"{name} does not let us in: {text}; correct user and password, or the user's ACL")
     if isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError)):
         return StorageUnavailable(f"{name} cannot be reached: {text}; start it, or wait until it is back")
