@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mpcsfaas.errors import StorageUnavailable
+from mpcsfaas.figures import SLOT, Figures
 from mpcsfaas.interfaces import Storage
 from mpcsfaas.interfaces.storage import Completion
 from mpcsfaas.model import State, TaskOptions, TaskRecord
-from mpcsfaas_dashboard.figures import SLOT, Figures
 from mpcsfaas_dashboard.follower import AWAY, CHUNK, CHUNKS, FIRST, SAMPLE, Follower
 
 NOW = 1_000_000.0

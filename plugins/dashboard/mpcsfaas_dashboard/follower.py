@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
+from mpcsfaas.figures import Figures, ended_of
 from mpcsfaas.gateway.storage_view import StorageView
 from mpcsfaas.interfaces import Storage
 from mpcsfaas.interfaces.storage import Completion
-from mpcsfaas_dashboard.figures import Figures, ended_of
 
 FIRST = 1000
 """Ended tasks that a look reads at most if it is the first for a while, so that there is something to see at once."""

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from mpcsfaas.figures import Figures, FunctionFigures, Latency, Series
 from mpcsfaas.gateway.storage_view import StorageView
 from mpcsfaas.interfaces import Storage
 from mpcsfaas.interfaces.storage import Page, TaskFilter
 from mpcsfaas.model import DispatcherInfo, Failure, Function, State, TaskRecord
-from mpcsfaas_dashboard.figures import Figures, FunctionFigures, Latency, Series
 from mpcsfaas_dashboard.follower import Follower
 
 ROWS = 50

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from mpcsfaas.figures.histogram import Histogram
 from mpcsfaas.model import State, TaskRecord
-from mpcsfaas_dashboard.histogram import Histogram
 
 SLOT = 2
 """Seconds."""

@@ -5,9 +5,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mpcsfaas.figures import RATE_SLOTS, SLOT, SLOTS, Ended, Figures, ended_of
+from mpcsfaas.figures.histogram import GROWTH, LEAST, Histogram
 from mpcsfaas.model import AttemptRecord, State, TaskOptions, TaskRecord
-from mpcsfaas_dashboard.figures import RATE_SLOTS, SLOT, SLOTS, Ended, Figures, ended_of
-from mpcsfaas_dashboard.histogram import GROWTH, LEAST, Histogram
 
 NOW = 1_000_000.0
 WINDOW = SLOT * (SLOTS - 1)
