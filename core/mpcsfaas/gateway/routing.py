@@ -57,6 +57,15 @@ class Shortcut:
         await response(scope, receive, send)
 
 
-def subject_router(subject: str) -> APIRouter:
-    """A router for the routes of one subject."""
-    return APIRouter(tags=[subject], route_class=LeanRoute)
+def subject_router(subject: str, operations: str = "") -> APIRouter:
+    """A router for the routes of one subject.
+
+    The names of endpoints are the names of operations in clients that are generated, so they are kept; those that
+    begin with `operations` are told from others of the same name by it.
+    """
+
+    def operation_id(route: APIRoute) -> str:
+        first, *others = filter(None, [operations, *route.name.split("_")])
+        return "".join([first, *map(str.capitalize, others)])
+
+    return APIRouter(tags=[subject], route_class=LeanRoute, generate_unique_id_function=operation_id)

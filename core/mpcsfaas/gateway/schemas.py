@@ -77,12 +77,15 @@ class FunctionPage(Struct, frozen=True):
 
 # Tasks
 
+_ANY_ITEMS = Meta(extra_json_schema={"items": {}})
+"""Said only for generators of clients, which do not take an array that says nothing of its items."""
+
 
 class TaskRequest(Struct, forbid_unknown_fields=True, frozen=True):
     """A function to execute: with `args` and `kwargs` as plain JSON, or with `payload`, the serialised pair of them."""
 
     function_id: UUID
-    args: list[Any] | UnsetType = UNSET
+    args: Annotated[list[Any], _ANY_ITEMS] | UnsetType = UNSET
     kwargs: dict[str, Any] | UnsetType = UNSET
     payload: bytes | UnsetType = UNSET
     serializer: Word | UnsetType = UNSET

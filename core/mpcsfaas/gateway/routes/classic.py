@@ -46,7 +46,7 @@ WORDS = {
 FUNCTION = BodyReader(ClassicFunctionRequest, [JSON])
 TASK = BodyReader(ClassicTaskRequest, [JSON])
 
-router = subject_router("classic")
+router = subject_router("classic", operations="classic")
 
 
 @router.post(
