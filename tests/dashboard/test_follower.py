@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import cast
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpcsfaas.errors import StorageUnavailable
@@ -54,11 +54,11 @@ def followed(feed: Feed) -> tuple[Follower, Figures]:
     return Follower(cast(Storage, feed), cast(Storage, feed), figures), figures
 
 
-def look(follower: Follower, feed: Feed) -> int:
+async def look(follower: Follower, feed: Feed) -> int:
     """Follow; how many tasks were read."""
     before = feed.read
     try:
-        asyncio.run(follower.follow())
+        await follower.follow()
     except StorageUnavailable:
         assert feed.is_gone
     return feed.read - before
@@ -68,30 +68,33 @@ def look(follower: Follower, feed: Feed) -> int:
 def test_every_task_of_the_viewer_counts_once(steps: list[tuple[int, bool]], tenants: int) -> None:
     feed = Feed(tenants)
     follower, figures = followed(feed)
-    for ended, is_gone in steps:
-        feed.ended += ended
-        feed.is_gone = is_gone
-        look(follower, feed)
-    feed.is_gone = False
-    look(follower, feed)
+
+    async def look_at_each() -> None:
+        for ended, is_gone in [*steps, (0, False)]:
+            feed.ended += ended
+            feed.is_gone = is_gone
+            await look(follower, feed)
+
+    asyncio.run(look_at_each())
     assert sum(figures.series(NOW).completed) * SLOT == feed.ended // tenants
 
 
+@settings(max_examples=20)
 @given(st.integers(SAMPLE + 1, CHUNK * CHUNKS))
 def test_a_look_reads_few_tasks_which_stand_for_all(many: int) -> None:
     feed = Feed()
     follower, figures = followed(feed)
-    look(follower, feed)
+    asyncio.run(look(follower, feed))
     feed.ended = many
-    assert look(follower, feed) == SAMPLE
+    assert asyncio.run(look(follower, feed)) == SAMPLE
     assert math.isclose(sum(figures.series(NOW).completed) * SLOT, many)
 
 
 def test_after_a_while_only_the_latest_are_read() -> None:
     feed = Feed()
     follower, _ = followed(feed)
-    look(follower, feed)
+    asyncio.run(look(follower, feed))
     feed.ended = 50 * FIRST
     feed.now += AWAY + 1
-    assert look(follower, feed) == FIRST
-    assert look(follower, feed) == 0
+    assert asyncio.run(look(follower, feed)) == FIRST
+    assert asyncio.run(look(follower, feed)) == 0

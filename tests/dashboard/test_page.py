@@ -14,6 +14,7 @@ from mpcsfaas.testing.platform import PlatformProcess, wait_until
 
 Opener = Callable[..., Page]
 
+WIDTHS = (390, 820, 1440)
 UNKNOWN = "\N{EN DASH}"
 MARKUP = "<img src=x onerror='document.title=1'>"
 
@@ -145,18 +146,21 @@ def test_the_page_comes_back_with_the_gateway(platform: PlatformProcess, open_pa
     expect(page.get_by_text("live", exact=True)).to_be_visible()
 
 
-@pytest.mark.parametrize("width", [390, 820, 1440])
 def test_nothing_is_wider_than_the_screen(
-    platform: PlatformProcess, client: Client, open_page: Opener, tmp_path: Path, width: int
+    platform: PlatformProcess, client: Client, open_page: Opener, tmp_path: Path
 ) -> None:
     task = client.submit(read, str(tmp_path / ("a_long_name" * 15)))
-    page = open_page(platform.url, width)
+    page = open_page(platform.url)
     expect(page.get_by_role("region", name="Recent failures")).to_contain_text("a_long_name")
-    assert page.evaluate("document.documentElement.scrollWidth") == width
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
     panel = panel_of(page, task.id)
     panel.shows("Traceback")
-    assert page.evaluate("document.documentElement.scrollWidth") == width
-    assert panel.place.evaluate("panel => panel.scrollWidth <= panel.clientWidth")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        assert panel.place.evaluate("panel => panel.scrollWidth <= panel.clientWidth")
 
 
 def test_light_and_dark(platform: PlatformProcess, open_page: Opener) -> None:
@@ -174,7 +178,7 @@ def test_light_and_dark(platform: PlatformProcess, open_page: Opener) -> None:
 
 
 def test_up_has_no_page_if_told_so(tmp_path: Path) -> None:
-    with PlatformProcess(tmp_path, "--no-dashboard") as platform:
+    with PlatformProcess(tmp_path, "--no-dashboard", "-m", "push", "--push-port", "0") as platform:
         page = httpx.get(platform.url, headers={"Accept": "text/html"})
         assert "/assets/dashboard/" not in page.text
         assert httpx.get(f"{platform.url}/v1/dashboard").status_code == 404

@@ -13,6 +13,7 @@ import pytest
 from mpcsfaas.gateway.auth.keys import Scope
 from mpcsfaas.model import Failure, FailureKind
 from mpcsfaas.testing.gateway import GatewayThread, HandDispatcher
+from mpcsfaas_dashboard.catalogue import LISTED
 from mpcsfaas_serializers.dill import DillSerializer
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
@@ -171,3 +172,26 @@ def test_the_documentation_names_the_versions_of_the_libraries(api: httpx.Client
     assert lit is not None
     assert f"chart.js {chart[1]} " in documented
     assert f"lit-html {lit[1]} " in documented
+
+
+def test_functions_that_are_busy_are_shown_however_many_others_there_are(
+    gateway: GatewayThread, api: httpx.Client
+) -> None:
+    ids = {register(api, f"function {number}") for number in range(LISTED + 20)}
+    for function_id in ids:
+        submit(api, function_id)
+    dispatcher = HandDispatcher(gateway)
+    dispatcher.complete(dispatcher.claim(), b"1")
+    first = look(api)
+    assert not first["functions_are_all"]
+    assert {row["id"] for row in first["functions"]} == ids
+    assert all(row["function"] for row in first["latest"])
+
+
+def test_a_function_that_was_deleted_keeps_its_name(gateway: GatewayThread, api: httpx.Client) -> None:
+    function_id = register(api, "gone")
+    submit(api, function_id)
+    assert api.delete(f"/v1/functions/{function_id}").status_code == 204
+    seen = look(api)
+    assert [row["function"] for row in seen["queued"]] == ["gone"]
+    assert seen["functions"] == []

@@ -1,7 +1,7 @@
 """One look at the platform as one viewer may see it: everything that the page shows beside a single task."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -9,12 +9,12 @@ from mpcsfaas.figures import Figures, FunctionFigures, Latency, Series
 from mpcsfaas.gateway.storage_view import StorageView
 from mpcsfaas.interfaces import Storage
 from mpcsfaas.interfaces.storage import Page, TaskFilter
-from mpcsfaas.model import DispatcherInfo, Failure, Function, State, TaskRecord
+from mpcsfaas.model import DispatcherInfo, Failure, State, TaskRecord
+from mpcsfaas_dashboard.catalogue import Catalogue
 from mpcsfaas_dashboard.follower import Follower
 
 ROWS = 50
 """Of each list of tasks."""
-FUNCTIONS = 100
 MESSAGE = 300
 """Characters of a failure's message in a list."""
 
@@ -45,7 +45,7 @@ class FunctionRow(Struct, frozen=True):
 
 
 class Depth(Struct, frozen=True):
-    """How many tasks there are that have not ended; `is_bound` if there may be more of them than are counted."""
+    """How many tasks have not ended; `is_bound` if there may be more than are counted, so that no oldest is known."""
 
     queued: int
     running: int
@@ -80,7 +80,7 @@ class Observer:
         self._sees_platform = sees_platform
         self._figures = Figures()
         self._follower = Follower(feed, view, self._figures)
-        self._names: dict[str, str] = {}
+        self._catalogue = Catalogue(view)
 
     async def look(self) -> Look:
         """What there is to be seen now. Raises `StorageUnavailable`."""
@@ -88,10 +88,11 @@ class Observer:
         running, queued, failed, latest = await asyncio.gather(
             self._tasks(State.RUNNING), self._tasks(State.QUEUED), self._tasks(State.FAILED), self._tasks(None)
         )
-        functions = await self._view.list_functions(limit=FUNCTIONS)
-        await self._learn_names(functions.items, [*running.items, *queued.items, *failed.items, *latest.items])
-        depth = await self._depth(running, queued)
         now = self._view.clock()
+        figures = self._figures.functions(now)
+        tasks = [*running.items, *queued.items, *failed.items, *latest.items]
+        await self._catalogue.look({record.function_id for record in tasks} | figures.keys())
+        depth = await self._depth(running, queued)
         self._figures.note_depth(depth.queued, depth.running, now)
         return Look(
             at=now,
@@ -103,8 +104,8 @@ class Observer:
             queued=self._rows(queued.items),
             failed=self._rows(failed.items),
             latest=self._rows(latest.items),
-            functions=self._function_rows(functions.items, now),
-            functions_are_all=functions.cursor is None,
+            functions=self._function_rows(figures),
+            functions_are_all=self._catalogue.is_whole,
             dispatchers=await self._view.dispatchers() if self._sees_platform else None,
         )
 
@@ -115,21 +116,14 @@ class Observer:
         if self._sees_platform:
             counts = await self._view.statistics()
             return Depth(counts.queued, counts.running, is_bound=False, oldest_queued_at=counts.oldest_queued_at)
-        oldest = min((record.created_at for record in queued.items), default=None)
         is_bound = running.cursor is not None or queued.cursor is not None
+        oldest = None if is_bound else min((record.created_at for record in queued.items), default=None)
         return Depth(len(queued.items), len(running.items), is_bound, oldest)
 
-    async def _learn_names(self, functions: Iterable[Function], tasks: Iterable[TaskRecord]) -> None:
-        self._names.update((function.id, function.name) for function in functions)
-        for function_id in {record.function_id for record in tasks} - self._names.keys():
-            function = await self._view.get_function(function_id, include_deleted=True)
-            self._names[function_id] = function.name if function else ""
-
     def _rows(self, records: Iterable[TaskRecord]) -> list[TaskRow]:
-        return [row_of(record, self._names.get(record.function_id, "")) for record in records]
+        return [row_of(record, self._catalogue.name(record.function_id)) for record in records]
 
-    def _function_rows(self, functions: Iterable[Function], now: float) -> list[FunctionRow]:
-        figures = self._figures.functions(now)
+    def _function_rows(self, figures: Mapping[str, FunctionFigures]) -> list[FunctionRow]:
         rows = [
             FunctionRow(
                 id=function.id,
@@ -139,7 +133,7 @@ class Observer:
                 created_at=function.created_at,
                 figures=figures.get(function.id),
             )
-            for function in functions
+            for function in self._catalogue.functions(figures.keys())
         ]
         return sorted(rows, key=lambda row: (-(row.figures.ended if row.figures else 0.0), -row.created_at))
 

@@ -50,7 +50,7 @@ function tiles({ depth: { queued, running, is_bound: isBound, oldest_queued_at: 
   const completed = sum(series.completed) * series.slot;
   return html`
     <section class="tiles">
-      ${tile("Queued", count(queued) + more, oldest ? `oldest ${duration(at - oldest)}` : "nothing waits")}
+      ${tile("Queued", count(queued) + more, oldest ? `oldest ${duration(at - oldest)}` : queued ? "waiting" : "nothing waits")}
       ${tile("Running", count(running) + more, slotsText(dispatchers))}
       ${tile("Throughput", rate(perSecond), "per second")}
       ${tile("Completed", count(completed), "in 5 min")}
