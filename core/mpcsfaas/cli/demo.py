@@ -1,19 +1,18 @@
 """`mpcsfaas demo`: the platform at work on real input, and what it says when tasks go wrong."""
 
 import os
-import signal
-import sys
 import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from mpcsfaas.cli.rendering import duration
+from mpcsfaas.cli.signals import ended_by_signals
 from mpcsfaas.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -47,28 +46,12 @@ def demo(folder: Folder = None) -> None:
     paths = [str(path) for path in sorted(root.rglob("*.py")) if "site-packages" not in path.relative_to(root).parts]
     if not paths:
         raise SettingsError(f"There is no Python file in {root}. Name another folder, or none.")
-    with _ended_by_signals(), tempfile.TemporaryDirectory(prefix="mpcsfaas-demo-") as state:
+    with ended_by_signals(), tempfile.TemporaryDirectory(prefix="mpcsfaas-demo-") as state:
         with _platform(Path(state)) as client:
             _analyse(client, root, paths)
             _count_empty_tasks(client)
             _show_mishaps(client)
         typer.echo("\nThe platform has stopped; its folder is removed. Start one that stays with: mpcsfaas up")
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Have the ends that a terminal or a service manager brings clean up, as Ctrl-C does."""
-
-    def leave(number: int, _: object) -> NoReturn:
-        sys.exit(128 + number)
-
-    numbers = (signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(number, leave) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import typer
 from msgspec import Struct
 
 from mpcsfaas.client import Client
-from mpcsfaas.client.base import Trust
+from mpcsfaas.client.base import DEFAULT_TIMEOUT, Trust
 from mpcsfaas.client.errors import GatewayError, NotFound, RequestRefused
 from mpcsfaas.client.exchange import Request, decode, error_of, get, post
 from mpcsfaas.client.operations import Operation, fetch, patiently
@@ -50,11 +50,16 @@ class Cancelled(Struct, frozen=True):
 
 
 @contextmanager
-def gateway(url: str | None, by_value: Sequence[str] = (), trust: Trust = "pickle") -> Iterator[Client]:
-    """A client of the gateway at hand, which has answered. Raises `GatewayError` at once if there is none."""
+def gateway(
+    url: str | None, by_value: Sequence[str] = (), trust: Trust = "pickle", timeout: float = DEFAULT_TIMEOUT
+) -> Iterator[Client]:
+    """A client of the gateway at hand, which has answered. Raises `GatewayError` at once if there is none.
+
+    `timeout` is how many seconds it waits for a gateway that is away or busy later on.
+    """
     address = find_address(url)
     try:
-        client = Client(address.url, by_value=by_value, trust=trust, key=address.key)
+        client = Client(address.url, timeout=timeout, by_value=by_value, trust=trust, key=address.key)
     except ValueError as error:
         raise SettingsError(str(error)) from None
     with client:

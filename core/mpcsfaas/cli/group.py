@@ -32,6 +32,7 @@ COMMANDS = {
     "result": "mpcsfaas.cli.task_commands",
     "logs": "mpcsfaas.cli.task_commands",
     "cancel": "mpcsfaas.cli.task_commands",
+    "top": "mpcsfaas.cli.top",
     "stats": "mpcsfaas.cli.platform_commands",
     "workers": "mpcsfaas.cli.platform_commands",
     "keys": "mpcsfaas.cli.key_commands",

@@ -43,7 +43,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     for column in table.columns:
         column.overflow = "fold"
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(printable(str(cell))) for cell in row))
     _print(table)
 
 
@@ -59,6 +59,16 @@ def _print(table: Any) -> None:
     from rich.console import Console
 
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+
+
+def printable(text: str) -> str:
+    """The text in one line, without what would command the terminal: names and messages are anybody's."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def clock_time(moment: float) -> str:
+    """The time of day."""
+    return datetime.fromtimestamp(moment).astimezone().strftime("%H:%M:%S")
 
 
 def ago(moment: float | None) -> str:
