@@ -1,0 +1,1 @@
+"""The dispatch strategy contract, case by case; `mpcsfaas.testing.strategy_contract` puts them together."""
