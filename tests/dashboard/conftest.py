@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from mpcsfaas.gateway.auth.keys import Scope, create_key, encode_key
 from mpcsfaas.gateway.settings import GatewaySettings
@@ -58,6 +58,7 @@ def browser() -> Iterator[Browser]:
     if program is None:
         assert "CI" not in os.environ, "chromium is missing; .ci/run installs it"
         pytest.skip("chromium is not installed: apt-get install chromium")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         # Root may not use Chromium's sandbox; what is shown here is ours.
         running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"] * (os.geteuid() == 0))

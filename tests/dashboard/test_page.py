@@ -33,7 +33,8 @@ def client(platform: PlatformProcess) -> Iterator[Client]:
 
 def wait_for_file(path: str) -> str:
     sys.stdout.write("waiting\n")
-    while not Path(path).exists():
+    end = time.monotonic() + 30.0  # So that a test that failed leaves nothing that runs on.
+    while not Path(path).exists() and time.monotonic() < end:
         time.sleep(0.02)
     return path
 
@@ -66,6 +67,14 @@ class Panel:
         self.place.get_by_role("button", name=name).click()
 
 
+def values(page: Page, chart: str, line: int) -> list[float | None]:
+    """What a line of a chart shows."""
+    read: list[float | None] = page.evaluate(
+        "([chart, line]) => Chart.getChart(chart).data.datasets[line].data.map(({ y }) => y)", [chart, line]
+    )
+    return read
+
+
 def tile(page: Page, name: str) -> str:
     return page.locator(".tile", has=page.get_by_role("heading", name=name, exact=True)).locator("output").inner_text()
 
@@ -81,6 +90,7 @@ def test_a_task_is_watched_from_its_start_to_its_end(
     panel = panel_of(page, task.id)
     panel.shows("running", "wait_for_file", "Attempts")
     wait_until(lambda: tile(page, "Running") == "1", what="one running task")
+    wait_until(lambda: 1 in values(page, "chart-Queue", 1), what="one running task in the chart")
     (tmp_path / "flag").touch()
     panel.shows("completed", "waiting")
     wait_until(lambda: tile(page, "Running") == "0", what="no running task")
@@ -103,6 +113,8 @@ def test_a_failure_is_understood_and_done_again(
     )
     panel.shows("reading now", "Printed to standard error")
     expect(panel.place.locator("tbody tr")).to_have_count(2)
+    waiting, _, running = page.evaluate("Chart.getChart('timeline').data.datasets.map(({ data }) => data)")
+    assert 0 == waiting[0][0] < running[0][0] < running[0][1] <= waiting[1][0] < running[1][0] < running[1][1]
     assert page.title() == "MPCSFaaS"
     assert panel.place.locator("img").count() == 0
     (tmp_path / "late").write_text("here")
@@ -146,6 +158,12 @@ def test_the_page_comes_back_with_the_gateway(platform: PlatformProcess, open_pa
     expect(page.get_by_text("live", exact=True)).to_be_visible()
 
 
+def narrow_to(page: Page, width: int) -> None:
+    """Make the window so wide, and wait until the page is; charts take a moment."""
+    page.set_viewport_size({"width": width, "height": 844})
+    wait_until(lambda: page.evaluate("document.documentElement.scrollWidth") == width, what=f"a page {width} wide")
+
+
 def test_nothing_is_wider_than_the_screen(
     platform: PlatformProcess, client: Client, open_page: Opener, tmp_path: Path
 ) -> None:
@@ -153,14 +171,29 @@ def test_nothing_is_wider_than_the_screen(
     page = open_page(platform.url)
     expect(page.get_by_role("region", name="Recent failures")).to_contain_text("a_long_name")
     for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 844})
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+        narrow_to(page, width)
     panel = panel_of(page, task.id)
     panel.shows("Traceback")
     for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 844})
-        assert page.evaluate("document.documentElement.scrollWidth") == width
+        narrow_to(page, width)
         assert panel.place.evaluate("panel => panel.scrollWidth <= panel.clientWidth")
+
+
+def test_a_page_that_nobody_sees_asks_nothing(platform: PlatformProcess, open_page: Opener) -> None:
+    page = open_page(platform.url)
+    page.clock.install()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.reload()
+    expect(page.locator(".tile").first).to_be_visible()
+    page.evaluate("Object.defineProperty(document, 'hidden', { value: true, configurable: true })")
+    page.clock.run_for(3_000)
+    page.wait_for_load_state("networkidle")
+    asked.clear()
+    page.clock.run_for(60_000)
+    assert asked == []
+    with page.expect_request("**/v1/dashboard"):
+        page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
 
 
 def test_light_and_dark(platform: PlatformProcess, open_page: Opener) -> None:
