@@ -1,10 +1,12 @@
 """Shows looks at the platform on the whole terminal, until a key ends it."""
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 
 from mpcsfaas.cli.top.keyboard import Keyboard
@@ -59,9 +61,16 @@ def show_live(look: Callable[[], Look], first: Look, interval: float) -> None:
 def _follow(watcher: Watcher, keyboard: Keyboard, console: Console, live: Live) -> None:
     shown = None
     while True:
-        seen, size = watcher.seen, console.size
+        seen, size = watcher.seen, _size()
         if (seen, size) != shown:
             shown = (seen, size)
+            console.size = size
             live.update(frame(seen.look, size.width, size.height, seen.trouble), refresh=True)
         if keyboard.wants_to_end(TICK):
             return
+
+
+def _size() -> ConsoleDimensions:
+    """That of the terminal itself: rich prefers what COLUMNS said when the shell began."""
+    size = os.get_terminal_size(sys.stdout.fileno())
+    return ConsoleDimensions(size.columns or 80, size.lines or 24)

@@ -97,7 +97,7 @@ def _slots(look: Look) -> Text:
     counts = look.counts
     number = (_count(counts.running, counts.at_least), "bold")
     if look.dispatchers is None:
-        return _lines(number, ("of the key's tenant", "dim"))
+        return _lines(number, ("this tenant's", "dim"))
     workers = _all_workers(look.dispatchers)
     slots, busy = sum(worker.slots for worker in workers), sum(worker.busy for worker in workers)
     return _lines(number, (_bar(busy, slots), "green"), (f"{busy} of {slots} slots", "dim"))
