@@ -48,6 +48,7 @@ SETTINGS: dict[str, tuple[st.SearchStrategy[Any], Callable[[Any], str]]] = {
     "tls_key": (PATH, str),
     "allow_functions": (PATH, str),
     "audit_log": (TEXT, str),
+    "seal_key": (PATH, str),
     "insecure_open_to_network": (st.booleans(), str),
     "url": (TEXT, str),
     "api_key": (TEXT.map(SecretStr), SecretStr.get_secret_value),
