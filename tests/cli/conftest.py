@@ -56,6 +56,16 @@ def chatter():
     print("to the errors", file=sys.stderr)
 
 
+def talk(path):
+    number = 2 if os.path.exists(path + "1") else 1
+    print("attempt", number)
+    if number == 1:
+        open(path + "1", "x").close()
+        raise ValueError("again")
+    while not os.path.exists(path):
+        time.sleep(0.01)
+
+
 def nap(seconds):
     time.sleep(seconds)
     return "awake"

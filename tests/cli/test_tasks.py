@@ -95,6 +95,31 @@ def test_logs_go_to_the_outputs_they_came_from(mpcsfaas: CommandLine) -> None:
     assert mpcsfaas.json("logs", task_id)["stdout"] == "to the output\n"
 
 
+def test_logs_are_followed_attempt_by_attempt_until_the_end(mpcsfaas: CommandLine, tmp_path: Path) -> None:
+    first = mpcsfaas("run", "jobs.py:talk", str(tmp_path / "mark"), "--no-wait", "--retries", "1")[0].strip()
+    second = mpcsfaas("run", "jobs.py:chatter", "--no-wait")[0].strip()
+    following = mpcsfaas.start("logs", "-f", first)
+    assert following.stdout
+    assert following.stdout.readline() == "attempt 1\n"
+    assert mpcsfaas.json("tasks", "show", first)["state"] in ("QUEUED", "RUNNING")
+    (tmp_path / "mark").touch()
+    output, errors = following.communicate(timeout=30)
+    assert (output, following.returncode) == ("attempt 2\n", 0)
+    assert errors.splitlines() == [
+        f"==> {first}, attempt 1, failed: exception <==",
+        f"==> {first}, attempt 2, completed <==",
+    ]
+    output, errors = mpcsfaas("logs", "-f", first, second)
+    assert output == "attempt 2\nto the output\n"
+    assert errors.splitlines()[1:] == [f"==> {second}, attempt 1, completed <==", "to the errors"]
+
+
+def test_one_attempt_is_followed_without_a_heading(mpcsfaas: CommandLine) -> None:
+    task_id = mpcsfaas("run", "jobs.py:chatter", "--no-wait")[0].strip()
+    assert mpcsfaas("logs", "--follow", task_id) == ("to the output\n", "to the errors\n")
+    assert "not found" in mpcsfaas.error("logs", "-f", UNKNOWN, code=1)
+
+
 def test_cancelling_tells_each_state(mpcsfaas: CommandLine, submitted: list[str]) -> None:
     output, _ = mpcsfaas("cancel", submitted[-1], UNKNOWN, code=1)
     assert output.splitlines() == [f"{submitted[-1]} COMPLETED", f"{UNKNOWN} unknown"]

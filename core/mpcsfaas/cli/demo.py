@@ -41,7 +41,10 @@ Folder = Annotated[
 
 @app.command()
 def demo(folder: Folder = None) -> None:
-    """See it work: analyse Python's standard library on a platform of its own, which leaves nothing behind."""
+    """See it work: analyse Python's standard library on a platform of its own, which leaves nothing behind.
+
+    Example: mpcsfaas demo .
+    """
     root = folder.absolute() if folder else Path(sysconfig.get_path("stdlib"))
     paths = [str(path) for path in sorted(root.rglob("*.py")) if "site-packages" not in path.relative_to(root).parts]
     if not paths:

@@ -18,7 +18,10 @@ COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 @app.command()
 def doctor(url: Url = None, as_json: Json = False) -> None:
-    """Check this machine, the settings and the platform: a line each, with what to do. Exits with 1 if one fails."""
+    """Check this machine, the settings and the platform: a line each, with what to do. Exits with 1 if one fails.
+
+    Example: mpcsfaas doctor --url http://127.0.0.1:8000
+    """
     from mpcsfaas.cli.diagnosis import examine
 
     findings = []

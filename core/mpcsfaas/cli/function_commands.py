@@ -23,7 +23,10 @@ Name = Annotated[str | None, typer.Option("--name", help="Name to register it un
 
 @functions.command("list")
 def list_functions(url: Url = None, as_json: Json = False) -> None:
-    """List the registered functions, newest first."""
+    """List the registered functions, newest first.
+
+    Example: mpcsfaas fn list --json
+    """
     with gateway(url) as client:
         infos = sorted(client.functions(), key=lambda info: info.created_at, reverse=True)
     if as_json:
@@ -35,7 +38,10 @@ def list_functions(url: Url = None, as_json: Json = False) -> None:
 
 @functions.command()
 def show(function: Function, url: Url = None, as_json: Json = False) -> None:
-    """Show a function; of several with the same name, the newest."""
+    """Show a function; of several with the same name, the newest.
+
+    Example: mpcsfaas fn show resize
+    """
     with gateway(url) as client:
         info = function_named(client, function)
     _print_function(info, as_json)
@@ -59,7 +65,10 @@ def register(place: Place, name: Name = None, url: Url = None, as_json: Json = F
 
 @functions.command("rm")
 def remove(functions: Functions, url: Url = None) -> None:
-    """Remove functions: their accepted tasks still run, new ones are refused."""
+    """Remove functions: their accepted tasks still run, new ones are refused.
+
+    Example: mpcsfaas fn rm resize
+    """
     with gateway(url) as client:
         for info in [_only(client, word) for word in functions]:
             client.connection.perform(delete_function(client.session, info.id))

@@ -104,7 +104,10 @@ def create(
 @keys.command("list")
 @configured("state_dir", kinds=[Kind.STORAGE])
 def list_keys(setup: Setup, as_json: Json = False) -> None:
-    """List the keys, oldest first; not their secrets, which nobody has."""
+    """List the keys, oldest first; not their secrets, which nobody has.
+
+    Example: mpcsfaas keys list --storage redis://127.0.0.1:6379/0
+    """
     from mpcsfaas.gateway.auth.keys import decode_key
 
     records = _with_storage(setup, lambda storage: storage.list_keys())
@@ -118,7 +121,10 @@ def list_keys(setup: Setup, as_json: Json = False) -> None:
 @keys.command()
 @configured("state_dir", "audit_log", kinds=[Kind.STORAGE])
 def revoke(setup: Setup, ids: Ids) -> None:
-    """Revoke keys: within two seconds, no gateway takes them any more."""
+    """Revoke keys: within two seconds, no gateway takes them any more.
+
+    Example: mpcsfaas keys revoke 3f2a9c1b7d4e
+    """
     for word in ids:
         key_id = _id_of(word)
         if not _with_storage(setup, methodcaller("delete_key", key_id)):

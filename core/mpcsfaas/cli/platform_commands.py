@@ -31,7 +31,10 @@ def _count(number: int | None, at_least: bool) -> str | None:
 
 @app.command()
 def workers(url: Url = None, as_json: Json = False) -> None:
-    """List the dispatchers that are alive, and their workers."""
+    """List the dispatchers that are alive, and their workers.
+
+    Example: mpcsfaas workers
+    """
     with gateway(url) as client:
         dispatchers = client.workers()
     if as_json:

@@ -21,7 +21,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a plugin.", s
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="Names of plugins.", show_default="all")]
 
 
-@plugins.callback(help="List installed plugins, show their options, check them.")
+@plugins.callback(help="List installed plugins, show their options, check them.\n\nExample: mpcsfaas plugins --json")
 def list_plugins(context: typer.Context, as_json: Json = False) -> None:
     """List installed plugins: name, kind, distribution, version and status."""
     if context.invoked_subcommand:
@@ -38,7 +38,10 @@ def list_plugins(context: typer.Context, as_json: Json = False) -> None:
 
 @plugins.command()
 def show(name: Name, as_json: Json = False) -> None:
-    """Show a plugin and its options: type, default, flag, environment variable and TOML key."""
+    """Show a plugin and its options: type, default, flag, environment variable and TOML key.
+
+    Example: mpcsfaas plugins show push
+    """
     plugin = load(name)
     options = list(_options(plugin))
     origin = plugin.registration.origin
@@ -56,7 +59,10 @@ def show(name: Name, as_json: Json = False) -> None:
 
 @plugins.command()
 def check(names: Names = None) -> None:
-    """Load plugins and check that they can be used. Exits with 1, giving the reasons, if one cannot."""
+    """Load plugins and check that they can be used. Exits with 1, giving the reasons, if one cannot.
+
+    Example: mpcsfaas plugins check
+    """
     _refuse_unknown(names or [])
     reasons = {
         info.name: info.reason or _conformance(info.name) for info in catalogue() if not names or info.name in names

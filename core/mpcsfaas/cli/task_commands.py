@@ -23,6 +23,7 @@ from mpcsfaas.cli.outcomes import print_outcome, wait_for_end
 from mpcsfaas.cli.rendering import ago, at, duration, fine_duration, print_fields, print_json, print_table
 from mpcsfaas.client import Client, operations
 from mpcsfaas.client.errors import GatewayError, NotFound
+from mpcsfaas.client.records import Logs
 from mpcsfaas.errors import SettingsError
 from mpcsfaas.model import AttemptRecord, Failure, State, TaskOptions, TaskRecord, retry_id
 
@@ -44,6 +45,7 @@ Group = Annotated[str | None, typer.Option("--group", help="Only those of this g
 Failed = Annotated[bool, typer.Option("--failed", help="Short for --state FAILED.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many to list.")]
 Cursor = Annotated[str | None, typer.Option("--cursor", help="Where to go on: what the last list ended with.")]
+Follow = Annotated[bool, typer.Option("--follow", "-f", help="Until the tasks have ended, attempt by attempt.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the task's end.")]
 Timeout = Annotated[float | None, typer.Option("--timeout", min=0, help="Seconds to wait at most.")]
 
@@ -57,7 +59,7 @@ class Retry(Struct, frozen=True):
     problem: str | None = None
 
 
-@tasks.callback(help="List tasks, newest first, or show one.")
+@tasks.callback(help="List tasks, newest first, or show one.\n\nExample: mpcsfaas tasks --failed --function resize")
 def list_tasks(
     context: typer.Context,
     state: WantedState = None,
@@ -88,7 +90,10 @@ def list_tasks(
 
 @tasks.command()
 def show(task: TaskId, url: Url = None, as_json: Json = False) -> None:
-    """Show a task and the history of its attempts."""
+    """Show a task and the history of its attempts.
+
+    Example: mpcsfaas tasks show 01a210f6-0e3c-7681-9f38-c7aaa711fa2c
+    """
     with gateway(url) as client:
         record = client.task(str(task))
         ((_, name),) = _names(client, {record.function_id})
@@ -110,6 +115,8 @@ def retry(
     """Do failed tasks again, each as a new task, and print both ids. Exits with 1 if one cannot be.
 
     To ask twice is harmless: each task is done again once. If that fails, too, it is the new one to be retried.
+
+    Example: mpcsfaas tasks retry --all --function resize
     """
     if bool(ids) == all_failed or (function and not all_failed):
         raise SettingsError("Name the tasks to do again, or write --all, maybe with --function.")
@@ -135,17 +142,38 @@ def result(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Print a task's result. Exits with 1, and prints the traceback, if it failed."""
+    """Print a task's result. Exits with 1, and prints the traceback, if it failed.
+
+    Example: mpcsfaas result --wait 01a210f6-0e3c-7681-9f38-c7aaa711fa2c
+    """
     with gateway(url, trust=trust) as client:
         end = wait_for_end(client, str(task), timeout if wait else 0.0)
         print_outcome(client, str(task), end, as_json)
 
 
 @app.command()
-def logs(task: TaskId, url: Url = None, as_json: Json = False) -> None:
-    """Print what a task's latest finished attempt printed: its output to the output, its errors to the errors."""
+def logs(tasks: TaskIds, follow: Follow = False, url: Url = None, as_json: Json = False) -> None:
+    """Print what the latest finished attempt of tasks printed: its output to the output, its errors to the errors.
+
+    There is nothing of an attempt that still runs: with --follow, what it printed comes when it has ended.
+
+    Example: mpcsfaas logs -f 01a210f6-0e3c-7681-9f38-c7aaa711fa2c
+    """
+    from mpcsfaas.cli.following_logs import follow as followed
+
+    ids = list(map(str, tasks))
     with gateway(url) as client:
-        printed = client.logs(str(task))
+        if follow:
+            for each in followed(client, ids):
+                if not (as_json or (len(ids) == each.attempt == 1 and each.is_last)):
+                    typer.echo(f"==> {each.logs.id}, attempt {each.attempt}, {each.outcome} <==", err=True)
+                _print_logs(each.logs, as_json)
+            return
+        for task_id in ids:
+            _print_logs(client.logs(task_id), as_json)
+
+
+def _print_logs(printed: Logs, as_json: bool) -> None:
     if as_json:
         print_json(printed)
         return
@@ -155,7 +183,10 @@ def logs(task: TaskId, url: Url = None, as_json: Json = False) -> None:
 
 @app.command()
 def cancel(tasks: TaskIds, url: Url = None, as_json: Json = False) -> None:
-    """Cancel tasks, waiting or running, and print the state of each afterwards. Exits with 1 if one is unknown."""
+    """Cancel tasks, waiting or running, and print the state of each afterwards. Exits with 1 if one is unknown.
+
+    Example: mpcsfaas cancel 01a210f6-0e3c-7681-9f38-c7aaa711fa2c
+    """
     with gateway(url) as client:
         answer = client.connection.perform(cancel_tasks(client.session, list(map(str, tasks))))
     if as_json:

@@ -38,7 +38,10 @@ def create(name: Name, file: File = None) -> None:
 
 @worker_keys.command("list")
 def list_keys(as_json: Json = False) -> None:
-    """List the keys that are admitted. `local` is that of this user's own workers on this machine."""
+    """List the keys that are admitted. `local` is that of this user's own workers on this machine.
+
+    Example: mpcsfaas worker-keys list
+    """
     allow_list = _keyring().allow_list
     allow_list.look()
     rows = sorted((name, key) for key, name in allow_list.names().items())
@@ -60,7 +63,10 @@ def revoke(name: Name) -> None:
 
 @worker_keys.command()
 def show_server() -> None:
-    """Show the public key of this machine's dispatcher, by which the key files of its workers know it."""
+    """Show the public key of this machine's dispatcher, by which the key files of its workers know it.
+
+    Example: mpcsfaas worker-keys show-server
+    """
     typer.echo(_keyring().dispatcher_key().public_key)
 
 
