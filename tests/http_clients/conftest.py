@@ -22,6 +22,10 @@ def root(number):
     return math.sqrt(number)
 
 
+def area(width, height):
+    return width * height
+
+
 def echo(value):
     return value
 
@@ -40,12 +44,17 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlatformProce
 
 
 @pytest.fixture(scope="session")
-def register(platform: PlatformProcess, tmp_path_factory: pytest.TempPathFactory) -> Register:
-    """Registers a function of `WORK` as a user does; its id."""
+def work(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    """A user's folder with `work.py`."""
     folder = tmp_path_factory.mktemp("work")
     (folder / "work.py").write_text(WORK)
-    command = CommandLine(folder)
-    return lambda name: command("fn", "register", f"work.py:{name}", MPCSFAAS_URL=platform.url).output.strip()
+    return CommandLine(folder)
+
+
+@pytest.fixture(scope="session")
+def register(platform: PlatformProcess, work: CommandLine) -> Register:
+    """Registers a function of `WORK` as a user does; its id."""
+    return lambda name: work("fn", "register", f"work.py:{name}", MPCSFAAS_URL=platform.url).output.strip()
 
 
 @pytest.fixture
