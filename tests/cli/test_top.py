@@ -1,15 +1,8 @@
 """`mpcsfaas top` of a real platform, on a real terminal."""
 
-import fcntl
-import os
-import pty
-import select
 import signal
-import struct
-import subprocess
 import sys
 import termios
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,56 +15,16 @@ from mpcsfaas.cli.top.look import SAMPLE, Sampler, is_cut
 from mpcsfaas.model import State, TaskOptions, TaskRecord
 from mpcsfaas.testing.command_line import CommandLine
 from mpcsfaas.testing.platform import PlatformProcess
+from mpcsfaas.testing.terminal import Terminal
 
+TOP = [sys.executable, "-m", "mpcsfaas", "top"]
 OTHER_SCREEN, BACK, CURSOR = b"\x1b[?1049h", b"\x1b[?1049l", b"\x1b[?25h"
 PATIENCE = 30.0
 
 
-class Terminal:
-    """A pseudo-terminal, and `mpcsfaas top` on it."""
-
-    def __init__(self, folder: Path, *words: str) -> None:
-        self.controller, self.terminal = pty.openpty()
-        self.resize(80, 24)
-        self.before = termios.tcgetattr(self.terminal)
-        self.output = b""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MPCSFAAS_")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mpcsfaas", "top", *words],
-            cwd=folder,
-            env=environment | {"TERM": "xterm", "XDG_STATE_HOME": str(folder), "HOME": str(folder), "COLUMNS": "80"},
-            stdin=self.terminal,
-            stdout=self.terminal,
-            stderr=self.terminal,
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
-
-    def resize(self, columns: int, lines: int) -> None:
-        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-
-    def wait_for(self, text: bytes, after: int = 0) -> int:
-        """Read until the text comes; where it ends in the output."""
-        end = time.monotonic() + PATIENCE
-        while text not in self.output[after:]:
-            assert time.monotonic() < end, f"{text!r} did not come: {self.output[-3000:]!r}"
-            if select.select([self.controller], [], [], 0.1)[0]:
-                self.output += os.read(self.controller, 65_536)
-        return self.output.index(text, after) + len(text)
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.controller, keys)
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self.controller)
-        os.close(self.terminal)
-
-
 @pytest.fixture
 def terminal(folder: Path, platform: PlatformProcess) -> Iterator[Terminal]:
-    terminal = Terminal(folder, "--url", platform.url, "--interval", "0.2")
+    terminal = Terminal([*TOP, "--url", platform.url, "--interval", "0.2"], folder)
     yield terminal
     terminal.close()
 
@@ -93,7 +46,7 @@ def test_it_leaves_the_terminal_as_it_was(terminal: Terminal, end: Any) -> None:
 
 def test_it_follows_the_size_and_goes_on_when_the_gateway_is_away(tmp_path: Path) -> None:
     with PlatformProcess(tmp_path, command="serve") as gateway:
-        terminal = Terminal(tmp_path, "--url", gateway.url, "--interval", "0.2")
+        terminal = Terminal([*TOP, "--url", gateway.url, "--interval", "0.2"], tmp_path)
         try:
             narrow = terminal.wait_for(b"no dispatcher is alive")
             assert b"\xe2\x94\x80" * 60 not in terminal.output
@@ -102,6 +55,7 @@ def test_it_follows_the_size_and_goes_on_when_the_gateway_is_away(tmp_path: Path
             gateway.kill()
             terminal.wait_for(b"No news: ", wide)
             terminal.type(b"q")
+            terminal.wait_for(BACK, wide)
             assert terminal.process.wait(PATIENCE) == 0
         finally:
             terminal.close()

@@ -10,6 +10,7 @@ too. A command that needs settings or plugins is marked with `configured` and ge
     def serve(setup: Setup, reload: bool = False) -> None: ...
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -22,12 +23,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; the exit code. Errors are reported on standard error, never raised."""
-    from mpcsfaas.cli.errors import report
+    from mpcsfaas.cli.completion import words_to_complete
+    from mpcsfaas.cli.errors import FAILED, report
     from mpcsfaas.cli.group import root_command
 
     words = list(arguments)
+    typed = words_to_complete(os.environ)
+    if typed is not None:
+        words = [*typed, "--help"]  # With it, settings that are wrong are no error.
     try:
         code = root_command().main(args=words, prog_name="mpcsfaas", standalone_mode=False, obj=words)
     except Exception as error:
-        return report(error)
+        return report(error) if typed is None else FAILED
     return code if isinstance(code, int) else 0

@@ -12,6 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from pydantic import BaseModel, ByteSize
 
+from mpcsfaas.cli.completion import plugin_names
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.interfaces import PluginOptions
 from mpcsfaas.plugins import EXCLUSIVE_KINDS, Kind, OptionsSource, Plugin, Plugins
@@ -77,6 +78,7 @@ class _Flag:
             show_default=False,
             rich_help_panel=self.panel,
             metavar=None if switch else "VALUE",
+            autocompletion=plugin_names if self.key == "plugins" else None,
         )
         word: Any = bool if switch else list[str] if self.key == "plugins" else str
         kind = inspect.Parameter.KEYWORD_ONLY

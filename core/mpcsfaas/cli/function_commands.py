@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from mpcsfaas.cli.callables import find_callable
+from mpcsfaas.cli.completion import function_names
 from mpcsfaas.cli.gateway import Json, Url, delete_function, function_info, function_named, gateway, is_id
 from mpcsfaas.cli.rendering import ago, at, print_fields, print_json, print_table
 from mpcsfaas.client import Client
@@ -15,8 +16,13 @@ app = typer.Typer()
 functions = typer.Typer(no_args_is_help=True, add_completion=False, help="List, show, register and remove functions.")
 app.add_typer(functions, name="fn")
 
-Function = Annotated[str, typer.Argument(metavar="FUNCTION", help="Name or id.", show_default=False)]
-Functions = Annotated[list[str], typer.Argument(metavar="FUNCTION…", help="Names or ids.", show_default=False)]
+Function = Annotated[
+    str, typer.Argument(metavar="FUNCTION", help="Name or id.", show_default=False, autocompletion=function_names)
+]
+Functions = Annotated[
+    list[str],
+    typer.Argument(metavar="FUNCTION…", help="Names or ids.", show_default=False, autocompletion=function_names),
+]
 Place = Annotated[str, typer.Argument(metavar="PLACE", help="FILE.py:FUNCTION or MODULE:FUNCTION.", show_default=False)]
 Name = Annotated[str | None, typer.Option("--name", help="Name to register it under. Default: its own.")]
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mpcsfaas.cli.completion import plugin_names
 from mpcsfaas.cli.configured import default_text
 from mpcsfaas.cli.errors import FAILED
 from mpcsfaas.plugins import Plugin, PluginInfo, catalogue, find, installed_names, load
@@ -17,8 +18,13 @@ plugins = typer.Typer(invoke_without_command=True, add_completion=False)
 app.add_typer(plugins, name="plugins")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a plugin.", show_default=False)]
-Names = Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="Names of plugins.", show_default="all")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of a plugin.", show_default=False, autocompletion=plugin_names)
+]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="NAME…", help="Names of plugins.", show_default="all", autocompletion=plugin_names),
+]
 
 
 @plugins.callback(help="List installed plugins, show their options, check them.\n\nExample: mpcsfaas plugins --json")

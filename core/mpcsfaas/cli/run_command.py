@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from mpcsfaas.cli.callables import find_callable, is_reference
+from mpcsfaas.cli.completion import function_names
 from mpcsfaas.cli.gateway import Json, Url, WhomToTrust, function_named, gateway
 from mpcsfaas.cli.outcomes import print_outcome, wait_for_end
 from mpcsfaas.cli.rendering import print_json
@@ -17,7 +18,12 @@ app = typer.Typer()
 
 FunctionWord = Annotated[
     str,
-    typer.Argument(metavar="FUNCTION", help="Name or id; FILE.py:FUNCTION; MODULE:FUNCTION.", show_default=False),
+    typer.Argument(
+        metavar="FUNCTION",
+        help="Name or id; FILE.py:FUNCTION; MODULE:FUNCTION.",
+        show_default=False,
+        autocompletion=function_names,
+    ),
 ]
 Arguments = Annotated[
     list[str] | None, typer.Argument(metavar="ARGUMENT…", help="JSON each, or else text.", show_default=False)

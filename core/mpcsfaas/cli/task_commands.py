@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 from msgspec import Struct
 
+from mpcsfaas.cli.completion import failed_task_ids, function_names, open_task_ids, task_ids
 from mpcsfaas.cli.errors import FAILED
 from mpcsfaas.cli.gateway import (
     Json,
@@ -33,14 +34,25 @@ app.add_typer(tasks, name="tasks")
 
 DEFAULTS = TaskOptions()
 
-TaskId = Annotated[UUID, typer.Argument(metavar="TASK", help="Id of a task.", show_default=False)]
+TaskId = Annotated[
+    UUID, typer.Argument(metavar="TASK", help="Id of a task.", show_default=False, autocompletion=task_ids)
+]
 FailedTasks = Annotated[
-    list[UUID] | None, typer.Argument(metavar="[TASK…]", help="Ids of failed tasks.", show_default=False)
+    list[UUID] | None,
+    typer.Argument(metavar="[TASK…]", help="Ids of failed tasks.", show_default=False, autocompletion=failed_task_ids),
 ]
 AllFailed = Annotated[bool, typer.Option("--all", help="All failed tasks whose arguments are kept.")]
-TaskIds = Annotated[list[UUID], typer.Argument(metavar="TASK…", help="Ids of tasks.", show_default=False)]
+TaskIds = Annotated[
+    list[UUID], typer.Argument(metavar="TASK…", help="Ids of tasks.", show_default=False, autocompletion=task_ids)
+]
+OpenTasks = Annotated[
+    list[UUID], typer.Argument(metavar="TASK…", help="Ids of tasks.", show_default=False, autocompletion=open_task_ids)
+]
 WantedState = Annotated[State | None, typer.Option("--state", case_sensitive=False, help="Only those in this state.")]
-OfFunction = Annotated[str | None, typer.Option("--function", help="Only those of this function: a name or an id.")]
+OfFunction = Annotated[
+    str | None,
+    typer.Option("--function", help="Only those of this function: a name or an id.", autocompletion=function_names),
+]
 Group = Annotated[str | None, typer.Option("--group", help="Only those of this group.")]
 Failed = Annotated[bool, typer.Option("--failed", help="Short for --state FAILED.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many to list.")]
@@ -182,7 +194,7 @@ def _print_logs(printed: Logs, as_json: bool) -> None:
 
 
 @app.command()
-def cancel(tasks: TaskIds, url: Url = None, as_json: Json = False) -> None:
+def cancel(tasks: OpenTasks, url: Url = None, as_json: Json = False) -> None:
     """Cancel tasks, waiting or running, and print the state of each afterwards. Exits with 1 if one is unknown.
 
     Example: mpcsfaas cancel 01a210f6-0e3c-7681-9f38-c7aaa711fa2c
