@@ -1,5 +1,7 @@
 """A platform for clients that are not ours, and functions for them to execute."""
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +26,10 @@ def root(number):
 
 def area(width, height):
     return width * height
+
+
+def not_a_number():
+    return math.nan
 
 
 def echo(value):
@@ -55,6 +61,14 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
 def register(platform: PlatformProcess, work: CommandLine) -> Register:
     """Registers a function of `WORK` as a user does; its id."""
     return lambda name: work("fn", "register", f"work.py:{name}", MPCSFAAS_URL=platform.url).output.strip()
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> dict[str, str]:
+    """The environment of a user's shell in which `mpcsfaas` is installed, and nothing else of ours is set."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MPCSFAAS_")}
+    commands = Path(sys.executable).parent
+    return inherited | {"HOME": str(tmp_path), "PATH": f"{commands}:{inherited['PATH']}"}
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,30 +21,28 @@ def blocks(kind: str) -> list[str]:
     return re.findall(rf"```{kind}\n(.*?)```", SECTION[1], re.DOTALL)
 
 
-def printed_by(commands: str, folder: Path) -> list[str]:
+def printed_by(commands: str, folder: Path, environment: dict[str, str]) -> list[str]:
     """The lines that commands print. The whole group ends: a stream's reader would be left for some seconds."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MPCSFAAS_")}
-    variables = {"HOME": str(folder), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     output = folder / "output"
     with output.open("wb") as file:
-        shell = subprocess.Popen(
-            ["bash", "-euo", "pipefail", "-c", commands], cwd=folder, env=inherited | variables,
+        process = subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", commands], cwd=folder, env=environment,
             stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
         try:
-            code = shell.wait(PATIENCE)
+            code = process.wait(PATIENCE)
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(shell.pid, signal.SIGKILL)
-            shell.wait()
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
     assert code == 0, output.read_text()
     return output.read_text().splitlines()
 
 
-def test_every_command_prints_what_is_shown(platform: PlatformProcess, tmp_path: Path) -> None:
+def test_every_command_prints_what_is_shown(platform: PlatformProcess, shell: dict[str, str], tmp_path: Path) -> None:
     commands = "".join(blocks("bash"))
     assert commands.startswith(ADDRESS)
-    printed = printed_by(commands.replace(ADDRESS, f"URL={platform.url}\n"), tmp_path)
+    printed = printed_by(commands.replace(ADDRESS, f"URL={platform.url}\n"), tmp_path, shell)
     shown = "".join(blocks("text")).splitlines()
     assert len(printed) == len(shown), "\n".join(printed)
     for line, pattern in zip(printed, shown, strict=True):

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ PATIENCE = 60
 
 
 @pytest.fixture
-def node(tmp_path: Path) -> Iterator[Node]:
+def node(tmp_path: Path, shell: dict[str, str]) -> Iterator[Node]:
     """Runs a script of the example. None runs after the test."""
     program = shutil.which("node")
     if program is None:
@@ -40,11 +39,10 @@ def node(tmp_path: Path) -> Iterator[Node]:
     started = []
 
     def run(*words: object, script: Path = EXAMPLE / "main.mjs", **variables: str) -> "subprocess.Popen[str]":
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MPCSFAAS_")}
         process = subprocess.Popen(
             [program, str(script), *map(str, words)],
             cwd=tmp_path,
-            env=inherited | variables,
+            env=shell | variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -73,13 +71,18 @@ def test_results_and_failures_of_a_group(node: Node, platform: PlatformProcess, 
     assert (errors, process.returncode) == ("", 1)
 
 
-def test_the_readme_says_what_happens(platform: PlatformProcess, node: Node, tmp_path: Path) -> None:
+def test_the_readme_says_what_happens(
+    platform: PlatformProcess, node: Node, shell: dict[str, str], tmp_path: Path
+) -> None:
     program, commands, printed = re.findall(r"```\w+\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.DOTALL)
     shutil.copytree(EXAMPLE, tmp_path, dirs_exist_ok=True)
     (tmp_path / "work.py").write_text(program)
-    variables = {"MPCSFAAS_URL": platform.url, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
-        ["bash", "-c", commands], cwd=tmp_path, env=os.environ | variables, capture_output=True, text=True
+        ["bash", "-c", commands],
+        cwd=tmp_path,
+        env=shell | {"MPCSFAAS_URL": platform.url},
+        capture_output=True,
+        text=True,
     )
     assert sorted(done.stdout.splitlines()) == sorted(printed.splitlines()), done.stderr
 
@@ -96,6 +99,15 @@ def test_the_documented_calls_work(node: Node, platform: PlatformProcess, regist
     lines = [process.stdout.readline().split(" ", 1) for _ in range(3)]
     assert lines[0] == ["COMPLETED", "12 null\n"]
     assert sorted(rest for _, rest in lines[1:]) == ["COMPLETED 12\n", "COMPLETED 2\n"]
+
+
+def test_what_json_has_no_word_for_is_a_failure_that_says_so(
+    node: Node, platform: PlatformProcess, register: Register
+) -> None:
+    process = node(register("not_a_number"), "[]", MPCSFAAS_URL=platform.url)
+    output, _ = process.communicate(timeout=PATIENCE)
+    assert output.startswith("once: FAILED (invalid_result) ")
+    assert "json cannot serialise a float" in output
 
 
 def test_json_comes_back_as_it_went(node: Node, platform: PlatformProcess, register: Register) -> None:
