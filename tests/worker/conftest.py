@@ -15,6 +15,7 @@ import uvloop
 
 from mpcsfaas.interfaces import Assignment, Serializer
 from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Function, Task, function_id, new_task_id
+from mpcsfaas.testing.sandbox import require_bubblewrap
 from mpcsfaas.worker.folders import PREFIX
 from mpcsfaas.worker.options import PoolOptions
 from mpcsfaas.worker.pool import ProcessPool
@@ -162,16 +163,27 @@ def running_pool(
         driver.stop()
 
 
+@pytest.fixture(scope="module")
+def confinement(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Options of all pools of a test, which may write in its temporary folder wherever they are; none by default."""
+    sandbox = getattr(request, "param", None)
+    if sandbox is None:
+        return {}
+    require_bubblewrap()
+    return {"sandbox": sandbox, "sandbox_writable": (str(tmp_path_factory.getbasetemp()),)}
+
+
 @pytest.fixture
-def start_pool() -> Iterator[Callable[..., PoolDriver]]:
+def start_pool(confinement: dict[str, Any]) -> Iterator[Callable[..., PoolDriver]]:
     """Starts pools with options, on asyncio's own loop; in the end they are stopped, and must leave nothing."""
     with ExitStack() as stack:
-        yield lambda **options: stack.enter_context(running_pool(**options))
+        yield lambda **options: stack.enter_context(running_pool(**confinement, **options))
 
 
 def fork_servers() -> list[psutil.Process]:
-    """The pools' own processes among all that tests have started."""
-    return [child for child in psutil.Process().children() if "mpcsfaas.worker.fork_server" in command_of(child)]
+    """The pools' own processes among all that tests have started, in sandboxes too."""
+    started = [child for child in psutil.Process().children() if "mpcsfaas.worker.fork_server" in command_of(child)]
+    return [inner for child in started for inner in (child.children() if child.name() == "bwrap" else [child])]
 
 
 def command_of(process: psutil.Process) -> list[str]:
@@ -183,8 +195,8 @@ def command_of(process: psutil.Process) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def shared_pool() -> Iterator[PoolDriver]:
-    with running_pool(uvloop.new_event_loop) as driver:
+def shared_pool(confinement: dict[str, Any]) -> Iterator[PoolDriver]:
+    with running_pool(uvloop.new_event_loop, **confinement) as driver:
         yield driver
 
 

@@ -1,6 +1,7 @@
 """Tasks that kill their process, or have to be killed: they alone fail, are told why, and the pool goes on."""
 
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import psutil
 import pytest
 
 from mpcsfaas.model import FailureKind
+from mpcsfaas.testing.sandbox import in_sandbox_too
 
 if TYPE_CHECKING:
     from tests.worker.conftest import PoolDriver
@@ -37,6 +39,7 @@ def close_all_descriptors() -> None:
     os.closerange(0, 4096)
 
 
+@in_sandbox_too
 @pytest.mark.parametrize(
     ("function", "words"),
     [
@@ -62,6 +65,7 @@ def test_a_segfault_leaves_the_python_traceback(pool: "PoolDriver") -> None:
     assert "in segfault" in result.stderr
 
 
+@in_sandbox_too
 def test_a_crash_hits_no_neighbour_and_loses_nothing_behind_it(pool: "PoolDriver") -> None:
     assignments = [pool.assignment(exit_hard if number % 10 == 3 else os.getpid) for number in range(60)]
     kinds = [result.failure and result.failure.kind for result in pool.run(*assignments)]
@@ -86,6 +90,7 @@ def ignore_all_signals() -> None:
         time.sleep(1)
 
 
+@in_sandbox_too
 @pytest.mark.parametrize("function", [run_in_c, run_a_catastrophic_regex, ignore_all_signals])
 def test_a_timeout_kills_whatever_runs(pool: "PoolDriver", function: Callable[[], Any]) -> None:
     result = pool.call(function, timeout=0.2)
@@ -103,6 +108,7 @@ def test_the_clock_of_a_queued_task_starts_when_it_starts(start_pool: Callable[.
     assert [result.failure for result in results] == [None] * 10
 
 
+@in_sandbox_too
 def test_a_running_task_is_cancelled(pool: "PoolDriver") -> None:
     running, other = pool.assignment(run_in_c), pool.assignment(time.sleep, 0.5)
     pool.submit(running, other)
@@ -129,8 +135,8 @@ def test_unknown_keys_are_not_cancelled(pool: "PoolDriver") -> None:
     assert pool.works()
 
 
-def leave_descendants(folder: str, crash: bool) -> None:
-    """Start a plain child, one in a session of its own, and a daemon; note their ids; then hang or crash."""
+def leave_descendants(folder: str, seconds: str, crash: bool) -> None:
+    """Start a plain child, one in a session of its own, and a daemon, which leave notes; then hang or crash."""
     import subprocess
 
     def note() -> None:
@@ -139,9 +145,9 @@ def leave_descendants(folder: str, crash: bool) -> None:
 
     def hang() -> None:
         note()
-        os.execvpe("sleep", ["sleep", "1000"], {"PATH": os.environ["PATH"]})
+        os.execvpe("sleep", ["sleep", seconds], {"PATH": os.environ["PATH"]})
 
-    subprocess.Popen(["sleep", "1000"])
+    subprocess.Popen(["sleep", seconds])
     if os.fork() == 0:
         os.setsid()
         hang()
@@ -157,14 +163,14 @@ def leave_descendants(folder: str, crash: bool) -> None:
     time.sleep(1000)
 
 
+@in_sandbox_too
 @pytest.mark.parametrize("crash", [False, True])
 def test_descendants_are_killed_wherever_they_hide(pool: "PoolDriver", tmp_path: os.PathLike[str], crash: bool) -> None:
-    result = pool.call(leave_descendants, str(tmp_path), crash, timeout=None if crash else 1.0)
+    seconds = f"{1000 + secrets.randbelow(10**9)}"
+    result = pool.call(leave_descendants, str(tmp_path), seconds, crash, timeout=None if crash else 1.0)
     assert result.failure is not None
-    noted = [int(name) for name in os.listdir(tmp_path)]
-    assert len(noted) == 2
-    assert [process for process in noted if psutil.pid_exists(process)] == []
-    assert "sleep" not in [process.name() for process in psutil.Process().children(recursive=True)]
+    assert len(os.listdir(tmp_path)) == 2
+    assert [process for process in psutil.process_iter(["cmdline"]) if seconds in (process.info["cmdline"] or [])] == []
     assert pool.works()
 
 
@@ -176,6 +182,7 @@ def bomb() -> None:
     time.sleep(1000)
 
 
+@in_sandbox_too
 def test_a_fork_bomb_is_stopped(start_pool: Callable[..., "PoolDriver"]) -> None:
     pool = start_pool(max_processes=100)
     before = len(pool.processes())
@@ -223,6 +230,7 @@ def write_to_every_socket() -> None:
     time.sleep(1000)
 
 
+@in_sandbox_too
 def test_a_task_that_writes_to_the_channel_is_killed(pool: "PoolDriver") -> None:
     result = pool.call(write_to_every_socket)
     assert result.failure is not None

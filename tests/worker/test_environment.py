@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from mpcsfaas.model import FailureKind
+from mpcsfaas.testing.sandbox import in_sandbox_too
 
 if TYPE_CHECKING:
     from tests.worker.conftest import PoolDriver
@@ -38,6 +39,7 @@ def test_the_environment_holds_no_secret(
     assert (seen["PATH"], seen["LC_TIME"]) == (os.environ["PATH"], "C")
 
 
+@in_sandbox_too
 def test_each_child_has_a_folder_of_its_own(pool: "PoolDriver") -> None:
     def look() -> tuple[str, str, str]:
         import time
@@ -64,6 +66,7 @@ def test_stdin_is_empty(pool: "PoolDriver") -> None:
     assert pool.value(read) == ""
 
 
+@in_sandbox_too
 def test_nothing_of_the_pool_or_of_another_child_is_inherited(pool: "PoolDriver") -> None:
     def look() -> Any:
         import time
@@ -93,6 +96,7 @@ def test_modules_of_the_users_own_are_not_shadowed(
     assert start_pool(path=(str(tmp_path),)).value(import_value, name) == "of the user"
 
 
+@in_sandbox_too
 @pytest.mark.parametrize("relative", [False, True])
 def test_pythonpath_is_honoured(
     start_pool: Callable[..., "PoolDriver"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relative: bool
@@ -117,6 +121,7 @@ def test_without_a_path_a_module_is_missing(pool: "PoolDriver") -> None:
     assert (result.failure.kind, result.failure.type) == (FailureKind.EXCEPTION, "ModuleNotFoundError")
 
 
+@in_sandbox_too
 def test_multiprocessing_works_inside_a_task(pool: "PoolDriver") -> None:
     def spread() -> list[int]:
         import concurrent.futures

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mpcsfaas.model import FailureKind
+from mpcsfaas.testing.sandbox import in_sandbox_too
 from mpcsfaas.worker.exits import ChildExit
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def test_a_task_over_its_cpu_time_is_killed_alone(start_pool: Callable[..., "Poo
     assert pool.works()
 
 
+@in_sandbox_too
 def test_each_task_has_cpu_time_of_its_own_and_a_child_that_used_much_is_replaced(
     start_pool: Callable[..., "PoolDriver"],
 ) -> None:
@@ -87,6 +89,7 @@ def test_no_child_leaves_a_core_dump(pool: "PoolDriver") -> None:
     assert pool.value(resource.getrlimit, resource.RLIMIT_CORE) == (0, 0)
 
 
+@in_sandbox_too
 def test_a_childs_folder_is_its_own_and_goes_with_it(pool: "PoolDriver") -> None:
     def leave_a_file_and_die() -> None:
         with open(tempfile.mkstemp()[1], "w") as file:

@@ -149,7 +149,7 @@ def _next_dead() -> int | None:
 
 
 def main() -> None:
-    """Arguments: the channel's descriptor, the pool's process id, the pool's folder."""
+    """Arguments: the channel's descriptor, the pool's process id (0 from another namespace), the pool's folder."""
     descriptor, pool, folder = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     os.set_inheritable(descriptor, False)
     sys.argv = [""]

@@ -27,6 +27,7 @@ from mpcsfaas.worker.messages import (
     encode,
 )
 from mpcsfaas.worker.output import OutputFile
+from mpcsfaas.worker.sandbox import Unconfined
 
 RECEIVED_AT_ONCE = 4096
 """Messages read from one child before the others get their turn."""
@@ -129,8 +130,9 @@ class ChildHandle:
 class ForkServerHandle:
     """The fork server's process and channel."""
 
-    def __init__(self, setup: Setup, environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, setup: Setup, environment: Mapping[str, str], folder: Path, confinement: Unconfined) -> None:
         """Start it. Raises OSError if the system has no room for it."""
+        self._confinement = confinement
         with ExitStack() as undo, ExitStack() as either_way:
             self.channel, far_end = Channel.pair()
             undo.enter_context(closing(self.channel))
@@ -143,9 +145,10 @@ class ForkServerHandle:
 
     def _start(self, channel: Channel, environment: Mapping[str, str], folder: Path) -> "subprocess.Popen[bytes]":
         end = channel.fileno()
-        program = ["-P", "-u", "-X", "faulthandler", "-m", "mpcsfaas.worker.fork_server"]
+        program = [sys.executable, "-P", "-u", "-X", "faulthandler", "-m", "mpcsfaas.worker.fork_server"]
+        program += [str(end), str(self._confinement.parent()), str(folder)]
         return subprocess.Popen(
-            [sys.executable, *program, str(end), str(os.getpid()), str(folder)],
+            self._confinement.command(program, folder),
             cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
@@ -163,6 +166,10 @@ class ForkServerHandle:
     def kill(self, child: ChildHandle) -> None:
         """Have `flush` ask for the end of a child and all below it, which `receive` tells."""
         self.channel.put(encode(Kill(child.number)))
+
+    def process(self, ready: Ready) -> int:
+        """The id of a child's process; 0 if it is gone."""
+        return self._confinement.process(self._process.pid, ready.process)
 
     def flush(self) -> bool:
         """Send what was asked; False if there is no room in the channel."""
@@ -183,6 +190,7 @@ class ForkServerHandle:
         except subprocess.TimeoutExpired:
             self._process.kill()
             code = self._process.wait()
+        code = self._confinement.exit_code(code)
         text = f"{ChildExit(code=code).description}. {self._output.take()}".strip()
         os.close(self.death)
         self._output.close()

@@ -1,12 +1,19 @@
 """Options of the process pool."""
 
+import glob
 import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import ByteSize, Field
+from pydantic import ByteSize, Field, model_validator
 
-from mpcsfaas.interfaces.options import PluginOptions
+from mpcsfaas.interfaces.options import Inherited, PluginOptions
+from mpcsfaas.settings import state_folder
 from mpcsfaas.worker.identity import Identity
 from mpcsfaas.worker.limits import Limits
+from mpcsfaas.worker.sandbox import PLACES_OF_OTHERS, Bubblewrap, Mounts, Unconfined, needed_to_import
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -42,6 +49,19 @@ class PoolOptions(PluginOptions):
     child_user: str | None = Field(
         default=None, min_length=1, description="User that tasks run as; the worker must run as root."
     )
+    sandbox: Literal["bubblewrap"] | None = Field(
+        default=None, description="What shuts tasks in: bubblewrap, or nothing; the program bwrap must be installed."
+    )
+    sandbox_network: bool = Field(default=True, description="Whether tasks in the sandbox reach the network.")
+    sandbox_visible: tuple[str, ...] = Field(
+        default=(), description="Files and folders that tasks in the sandbox may read, though they lie in a hidden one."
+    )
+    sandbox_writable: tuple[str, ...] = Field(
+        default=(), description="Files and folders that tasks in the sandbox may change, beside their own folder."
+    )
+    sandbox_hidden: tuple[str, ...] = Field(
+        default=(), description="Files and folders that tasks in the sandbox may not even read, beside home and /tmp."
+    )
     recycle_after: int | None = Field(
         default=None, ge=1, description="Replace a child after this many tasks; 1 gives each task a fresh process."
     )
@@ -59,6 +79,21 @@ class PoolOptions(PluginOptions):
         default=(), description="Names of further environment variables that tasks may see."
     )
 
+    state_dir: Annotated[Path, Inherited()] = Field(default_factory=state_folder, description="Hidden in a sandbox.")
+    storage: Annotated[str, Inherited()] = Field(default="", description="Hidden in a sandbox, if it is a file.")
+    worker_key: Annotated[Path | None, Inherited()] = Field(default=None, description="Hidden in a sandbox.")
+    seal_key: Annotated[Path | None, Inherited()] = Field(default=None, description="Hidden in a sandbox.")
+
+    @model_validator(mode="after")
+    def _check_sandbox(self) -> Self:
+        """Nobody is to believe in a sandbox that there is not."""
+        given = not self.sandbox_network or self.sandbox_visible or self.sandbox_writable or self.sandbox_hidden
+        if given and self.sandbox is None:
+            raise ValueError("without sandbox=bubblewrap it would do nothing; give that as well")
+        if missing := [path for path in (*self.sandbox_visible, *self.sandbox_writable) if not os.path.exists(path)]:
+            raise ValueError(f"there is no {missing[0]}, which tasks in the sandbox are to have")
+        return self
+
     @property
     def limits(self) -> Limits:
         """What the kernel is to enforce on each child."""
@@ -72,6 +107,21 @@ class PoolOptions(PluginOptions):
     def identity(self) -> Identity | None:
         """Whose children are to be, if not the worker's own. Raises `SettingsError` if they cannot be."""
         return None if self.child_user is None else Identity.of(self.child_user)
+
+    def confinement(self) -> Unconfined:
+        """What there is to be around the children."""
+        if self.sandbox is None:
+            return Unconfined()
+        needed = (*needed_to_import(os.environ), os.path.realpath("/etc/resolv.conf"))
+        hidden = (*self._secrets(), *self.sandbox_hidden)
+        mounts = Mounts(needed, hidden, (*self.path, *self.sandbox_visible), self.sandbox_writable)
+        return Bubblewrap(mounts, self.sandbox_network, self.child_user is not None)
+
+    def _secrets(self) -> list[str]:
+        """Where the platform and its users have what is no task's."""
+        folders = [*PLACES_OF_OTHERS, os.path.expanduser("~"), tempfile.gettempdir(), str(self.state_dir)]
+        database = glob.glob(f"{glob.escape(urlsplit(self.storage).path)}*") if "://" in self.storage else []
+        return [*folders, *database, *(str(key) for key in (self.worker_key, self.seal_key) if key)]
 
 
 def _plain(size: ByteSize | None) -> int | None:

@@ -80,11 +80,13 @@ class ProcessPool:
     async def start(self) -> None:
         """Start the children and wait for the first to come up.
 
-        Raises `MpcsfaasError` if it does not, `SettingsError` if the children cannot be whose they are to be.
+        Raises `MpcsfaasError` if it does not, `SettingsError` if the children cannot be whose and where they are to be.
         """
         self._loop = asyncio.get_running_loop()
         self._first = self._loop.create_future()
         self._setup = replace(self._setup, identity=self._options.identity())
+        self._confinement = self._options.confinement()
+        await asyncio.to_thread(self._confinement.check)
         self._folder = PoolFolder(passable=self._setup.identity is not None)
         self._processes_before = process_tree.count()
         self._act(self._table.start(time.monotonic()))
@@ -205,7 +207,7 @@ class ProcessPool:
     def _start_server(self) -> ForkServerHandle:
         assert self._folder is not None
         environment = child_environment(os.environ, self._options.environment)
-        self._server = server = ForkServerHandle(self._setup, environment, self._folder.path)
+        self._server = server = ForkServerHandle(self._setup, environment, self._folder.path, self._confinement)
         self._loop.add_reader(server.channel.fileno(), self._on_exits, server)
         self._loop.add_reader(server.death, self._on_server_death, server)
         return server
@@ -249,7 +251,7 @@ class ProcessPool:
         if kind is NeedFunction:
             return [action for each in messages for action in self._table.needs_function(slot, each.key, now)]
         for message in messages:
-            self._children[slot].process = message.process
+            self._children[slot].process = self._server.process(message) if self._server else 0
         if not self._first.done():
             self._first.set_result(None)
         return self._table.ready(slot, now)

@@ -44,6 +44,29 @@ def descendants(ancestors: Iterable[int]) -> dict[int, list[Process]]:
     return {ancestor: list(_below(ancestor, children)) for ancestor in ancestors}
 
 
+def children(pid: int) -> list[int]:
+    """The processes that its main thread has started; may miss some while others die. None if it is gone."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            return list(map(int, file.read().split()))
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def children_for_certain(pid: int) -> list[int]:
+    """The processes below it, and no further; looks at all that there are."""
+    return [process.pid for process in processes() if process.parent == pid]
+
+
+def innermost_id(pid: int) -> int:
+    """The id that a process has in its own namespace; 0 if it is gone."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            return next(int(line.split()[-1]) for line in file if line.startswith(b"NSpid:"))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 def resident_memory(pid: int) -> int:
     """Bytes of memory that a process holds; 0 if it is gone."""
     try:
