@@ -6,6 +6,7 @@ from mpcsfaas.cli.findings import Finding, fail, ok
 from mpcsfaas.cli.gateway import find_address
 from mpcsfaas.cli.machine_checks import check_machine
 from mpcsfaas.cli.platform_checks import check_gateway, check_plugins, check_storage
+from mpcsfaas.cli.safety_checks import check_openness, check_secrets
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.settings import Configuration, Settings
 
@@ -21,6 +22,8 @@ def examine(url: str | None) -> Iterator[Finding]:
         return
     yield from check_machine(configuration.settings.state_dir)
     yield ok("settings", "can be used")
+    yield check_secrets(configuration.settings)
+    yield check_openness(configuration.settings)
     yield check_plugins()
     yield check_storage(configuration)
     yield from check_gateway(address)

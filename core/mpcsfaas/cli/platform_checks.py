@@ -5,24 +5,33 @@ import platform
 import time
 from collections.abc import Iterator, Sequence
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 import msgspec
 
 import mpcsfaas
 from mpcsfaas.cli.findings import Finding, fail, ok, warn
-from mpcsfaas.cli.gateway import Address
+from mpcsfaas.cli.gateway import Address, tasks_page
 from mpcsfaas.cli.rendering import duration
 from mpcsfaas.client import Client
-from mpcsfaas.client.errors import GatewayError, GatewayUnavailable
+from mpcsfaas.client.errors import AccessDenied, GatewayError, GatewayUnavailable
 from mpcsfaas.client.exchange import Response, decode, error_of, get
 from mpcsfaas.client.operations import Operation
 from mpcsfaas.client.records import Worker
 from mpcsfaas.errors import MpcsfaasError
+from mpcsfaas.model import State
 from mpcsfaas.plugins import Plugins, catalogue
 from mpcsfaas.settings import Configuration
 
 PATIENCE = 5.0
 CLOCK_SKEW = 2.0
+LOOKED_AT = 1000
+"""Queued tasks whose labels are looked at: the newest."""
+KEY_NEEDED = "Set MPCSFAAS_API_KEY to a key that is valid there. Who runs it makes one: mpcsfaas keys create"
+SCOPE_NEEDED = "Set MPCSFAAS_API_KEY to a key with the scope. Who runs it makes one: mpcsfaas keys create --scope read"
+START_WORKERS = (
+    "Start some: mpcsfaas worker --plugin push --url tcp://DISPATCHER:5555; or wait until they have registered."
+)
 
 
 class Welcome(msgspec.Struct, frozen=True):
@@ -87,7 +96,7 @@ def _questions(client: Client) -> Iterator[Finding]:
     yield _version(welcome.version)
     yield _clock(health.headers.get("Date"))
     yield _readiness(client.connection.perform(_ask("/readyz")))
-    yield _workers(client)
+    yield from _access(client)
 
 
 def _ask(path: str) -> Operation[Response]:
@@ -118,11 +127,40 @@ def _readiness(response: Response) -> Finding:
     return ok("readiness", "a dispatcher consumes tasks")
 
 
-def _workers(client: Client) -> Finding:
-    workers = [worker for dispatcher in client.workers() for worker in dispatcher.workers]
+def _access(client: Client) -> Iterator[Finding]:
+    """Whether the gateway lets us in; what it shows us, if it does."""
+    try:
+        client.stats()
+    except AccessDenied as error:
+        yield fail("access", str(error), KEY_NEEDED if error.status == HTTPStatus.UNAUTHORIZED else SCOPE_NEEDED)
+        return
+    try:
+        dispatchers = client.workers()
+    except AccessDenied:
+        yield ok("access", "as a tenant: workers are not examined, as that needs a key with the scope admin")
+        return
+    yield ok("access", "to the platform as a whole")
+    workers = [worker for dispatcher in dispatchers for worker in dispatcher.workers]
+    yield _workers(workers)
+    queued = client.connection.perform(tasks_page(client.session, State.QUEUED, None, None, LOOKED_AT, None))
+    yield compare_labels(workers, [task.options.labels for task in queued.items])
+
+
+def _workers(workers: Sequence[Worker]) -> Finding:
     if not workers:
-        return warn("workers", "none: tasks will wait", "Start some, or wait until they have registered.")
+        return warn("workers", "none: tasks will wait", START_WORKERS)
     return compare_pythons(workers, ".".join(platform.python_version_tuple()[:2]))
+
+
+def compare_labels(workers: Sequence[Worker], demands: Sequence[Sequence[str]]) -> Finding:
+    """A task waits for a worker that has all labels that it demands."""
+    offers = [frozenset(worker.labels) for worker in workers]
+    unmet = sorted({tuple(labels) for labels in demands if labels and not any(set(labels) <= one for one in offers)})
+    if unmet:
+        wanted = " and ".join(",".join(labels) for labels in unmet)
+        fix = f"Start one that has them: mpcsfaas worker --labels {','.join(unmet[0])} …"
+        return warn("labels", f"queued tasks demand {wanted}, which no worker has together", fix)
+    return ok("labels", "some worker has those that each queued task demands")
 
 
 def compare_pythons(workers: Sequence[Worker], ours: str) -> Finding:

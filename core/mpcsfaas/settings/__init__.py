@@ -1,6 +1,6 @@
 """Settings, from four layers: command line > environment `MPCSFAAS_*` > `mpcsfaas.toml` > defaults."""
 
-from mpcsfaas.settings.configuration import Configuration
+from mpcsfaas.settings.configuration import Configuration, read_document
 from mpcsfaas.settings.keys import flag_of, key_of, toml_key_of, variable_of
 from mpcsfaas.settings.layers import Document, Environment, Flags
 from mpcsfaas.settings.model import Settings, state_folder
@@ -13,6 +13,7 @@ __all__ = [
     "Settings",
     "flag_of",
     "key_of",
+    "read_document",
     "state_folder",
     "toml_key_of",
     "variable_of",
