@@ -64,6 +64,18 @@ def test_a_storage_that_does_not_open_is_told(alone: CommandLine) -> None:
     assert "fail  storage       sqlite:///" in output
 
 
+@pytest.mark.parametrize("section", ["worker", "local"])
+def test_a_sandbox_is_tried_where_one_is_demanded(alone: CommandLine, section: str) -> None:
+    (alone.folder / "mpcsfaas.toml").write_text(f"[options.{section}]\nsandbox = 'bubblewrap'\n")
+    (alone.folder / "bwrap").write_text("#!/bin/sh\necho NO >&2; exit 1\n")
+    (alone.folder / "bwrap").chmod(0o755)
+    output, _ = alone("doctor", code=1, PATH=f"{alone.folder}{os.pathsep}{os.environ['PATH']}")
+    assert "fail  sandbox       sandbox=bubblewrap does not work on this machine: NO. The kernel must" in output
+    (alone.folder / "bwrap").write_text("#!/bin/sh\n")
+    output, _ = alone("doctor", PATH=f"{alone.folder}{os.pathsep}{os.environ['PATH']}")
+    assert "ok    sandbox       bubblewrap works, with the network" in output
+
+
 def test_a_broken_plugin_is_a_warning(alone: CommandLine) -> None:
     plugins = Distributions(alone.folder)
     plugins.add("shaky", "raise RuntimeError('not today')")

@@ -7,6 +7,7 @@ from mpcsfaas.cli.gateway import find_address
 from mpcsfaas.cli.machine_checks import check_machine
 from mpcsfaas.cli.platform_checks import check_gateway, check_plugins, check_storage
 from mpcsfaas.cli.safety_checks import check_openness, check_secrets
+from mpcsfaas.cli.sandbox_checks import check_sandbox
 from mpcsfaas.errors import MpcsfaasError
 from mpcsfaas.settings import Configuration, Settings
 
@@ -25,5 +26,6 @@ def examine(url: str | None) -> Iterator[Finding]:
     yield check_secrets(configuration.settings)
     yield check_openness(configuration.settings)
     yield check_plugins()
+    yield from check_sandbox(configuration)
     yield check_storage(configuration)
     yield from check_gateway(address)
