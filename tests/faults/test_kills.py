@@ -68,8 +68,11 @@ def test_a_gateway_under_load(cluster: Cluster, experiment: Experiment) -> None:
     """Clients say again what it may have heard, and nothing is accepted twice."""
     experiment.hold(*HELD)
     with load(experiment):
-        cluster.gateway.crash()
-        cluster.gateway.start()
+        for _ in range(3):
+            cluster.gateway.crash()
+            cluster.gateway.start()
+            accepted = len(experiment.accepted)
+            wait_until(lambda: len(experiment.accepted) > accepted + 10, what="the load going on")  # noqa: B023
     experiment.finish(untouched=experiment.accepted)
 
 

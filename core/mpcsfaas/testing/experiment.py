@@ -1,5 +1,6 @@
 """Tasks that are watched from outside while the platform is mistreated, and the judgement of what became of them."""
 
+import itertools
 import threading
 import uuid
 from collections import Counter
@@ -18,6 +19,11 @@ HELD = ("ann", "bob", "cat", "dan")
 """Tasks to hold: as many as a `Cluster` has slots."""
 QUICK = tuple(f"quick{number}" for number in range(40))
 """Tasks to submit behind them."""
+
+SUBMITTERS = 4
+"""Threads that submit at the same time."""
+PAUSE = 0.05
+"""Seconds between two submissions of each, as every task writes to the disk."""
 
 
 class Outcome(NamedTuple):
@@ -88,26 +94,30 @@ class Experiment:
 
 @contextmanager
 def load(experiment: Experiment) -> Iterator[None]:
-    """A client that submits one task after the other, and has some more accepted after the block is left."""
+    """Clients that submit one task after the other, and have some more accepted after the block is left.
+
+    There are several, so that whatever is killed meanwhile is killed in the middle of requests.
+    """
     ended = threading.Event()
-    count = 0
+    numbers = itertools.count()
 
     def submit() -> None:
-        nonlocal count
-        remaining = 20
+        remaining = 20 // SUBMITTERS
         while remaining:
-            experiment.submit(f"load{count}")
-            count += 1
-            remaining -= ended.is_set()
+            experiment.submit(f"load{next(numbers)}")
+            remaining -= ended.wait(PAUSE)
 
-    thread = threading.Thread(target=submit)
-    thread.start()
+    before = len(experiment.accepted)
+    threads = [threading.Thread(target=submit) for _ in range(SUBMITTERS)]
+    for thread in threads:
+        thread.start()
     try:
-        wait_until(lambda: count > 20, what="the load having begun")
+        wait_until(lambda: len(experiment.accepted) > before + 20, what="the load having begun")
         yield
     finally:
         ended.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
 
 
 def violations(
