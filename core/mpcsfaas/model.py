@@ -66,6 +66,8 @@ class FailureKind(StrEnum):
     """The serialised result is over the worker's limit."""
     INCOMPATIBLE = "incompatible"
     """The worker's Python or serializer cannot load what the client's wrote."""
+    PARENT_FAILED = "parent_failed"
+    """A task that it was to come `after` did not complete, or its result is gone; it never ran."""
 
 
 RETRIED_KINDS = frozenset({FailureKind.EXCEPTION, FailureKind.TIMEOUT})
@@ -130,6 +132,8 @@ class TaskOptions(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     """The task runs only on a worker that has all of these."""
     traceparent: str | None = None
     """W3C Trace Context (version 00) of the span in which the task was submitted."""
+    after: tuple[str, ...] = ()
+    """Ids of the task's parents: it does not start before all of them have ended, and fails if one did not complete."""
 
 
 class Quota(Struct, frozen=True, omit_defaults=True):
@@ -184,6 +188,14 @@ class Attempt(Struct, frozen=True):
     def key(self) -> AttemptKey:
         """The fencing token."""
         return _make(AttemptKey, (self.task.id, self.number))
+
+
+class ParentResult(Struct, frozen=True, array_like=True):
+    """What a task that has completed gave to one that comes after it."""
+
+    task_id: str
+    serializer: str
+    value: bytes
 
 
 class AttemptResult(Struct, frozen=True, omit_defaults=True):

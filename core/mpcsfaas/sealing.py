@@ -2,7 +2,8 @@
 
 A seal is a keyed hash (BLAKE2b, RFC 7693) in front of a task's arguments or of a result, made with a key that gateways
 and dispatchers have and the storage has not. It covers what the bytes belong to: the arguments are those of this task
-for this function, the result is how this task ended. Functions need none, as their ids are made of their content.
+for this function after these parents, the result is how this task ended. Functions need none, as their ids are made of
+their content.
 
 Who writes into the storage without the key can still destroy, delay and repeat: it can delete, queue a sealed task
 again, or change its options. It can neither choose code or arguments that run, nor a result that is read.
@@ -31,6 +32,7 @@ from mpcsfaas.model import (
     Function,
     State,
     Task,
+    TaskOptions,
     TaskResult,
     Transition,
     is_genuine,
@@ -182,10 +184,14 @@ class _Named(Protocol):
     def function_id(self) -> str: ...
     @property
     def serializer(self) -> str: ...
+    @property
+    def options(self) -> TaskOptions: ...
 
 
 def _owner(task: _Named) -> tuple[object, ...]:
-    return task.id, task.function_id, task.serializer
+    """Its parents too, since their results become part of the arguments."""
+    named = task.id, task.function_id, task.serializer
+    return (*named, task.options.after) if task.options.after else named
 
 
 def _refused(attempt: Attempt) -> Transition:

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from mpcsfaas.errors import FrameTooLarge, IncompatiblePeer, InvalidFrame
-from mpcsfaas.model import AttemptKey, AttemptResult, Function
+from mpcsfaas.model import AttemptKey, AttemptResult, Function, ParentResult
 
 VERSION = 1
 OLDEST_VERSION = 1
@@ -130,6 +130,8 @@ class Job(Struct, frozen=True, omit_defaults=True, array_like=True):
     """Seconds it may run, counted from its start in the child."""
     traceparent: Name | None = None
     """The W3C trace context that the task is part of."""
+    parents: Annotated[tuple[ParentResult, ...], Meta(max_length=MAX_ITEMS)] = ()
+    """The results of the tasks that it comes after, for its arguments."""
 
     @property
     def key(self) -> AttemptKey:
@@ -246,6 +248,8 @@ def _size(item: Job | AttemptResult | Function) -> int:
     """Bytes on the wire, leaving out what is small anyway."""
     if isinstance(item, AttemptResult):
         return len(item.value) + len(item.stdout) + len(item.stderr)
+    if isinstance(item, Job) and item.parents:
+        return len(item.payload) + sum(len(parent.value) for parent in item.parents)
     return len(item.payload)
 
 

@@ -249,6 +249,22 @@ def test_a_taken_task_id_is_refused_and_nothing_of_it_is_told(tenants: dict[str,
     assert accepted["state"] == "QUEUED"
 
 
+def test_another_tenants_task_is_nobodys_parent(gateway: GatewayThread, tenants: dict[str, Tenant]) -> None:
+    acme, other = tenants["acme"], tenants["other"]
+    told = []
+    for parent in (acme.ended, acme.queued, str(uuid4())):
+        child = {"function_id": other.function, "args": [{"$result": parent}], "after": [parent]}
+        refused = other.api.post("/v1/tasks", json=child)
+        taken = {"function_id": other.function, "args": [1], "task_id": parent}
+        batch = other.api.post("/v1/tasks:batch", json={"tasks": [taken, child]}).json()["results"]
+        told.append((refused.status_code, refused.json()["type"], batch[1].get("error", {}).get("status")))
+    unknown = (404, "urn:mpcsfaas:problem:unknown-parent")
+    assert told == [(*unknown, 404), (*unknown, 404), (*unknown, None)]
+    own = {"function_id": acme.function, "args": [{"$result": acme.ended}], "after": [acme.ended]}
+    assert acme.api.post("/v1/tasks", json=own).status_code == 202
+    HandDispatcher(gateway).claim()
+
+
 def test_the_same_content_is_another_function_for_another_tenant(tenants: dict[str, Tenant]) -> None:
     acme, other = tenants["acme"], tenants["other"]
     assert acme.function == other.function

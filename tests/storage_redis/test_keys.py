@@ -21,7 +21,7 @@ Opened = Callable[..., AbstractAsyncContextManager[RedisStorage]]
 
 BOUNDED = {
     *("GET", "MGET", "SETNX", "INCR", "INCRBY", "DEL", "EXPIRE", "TIME", "PUBLISH"),
-    *("HGET", "HMGET", "HSET", "HDEL", "HINCRBY", "SADD", "SREM", "SPOP", "XADD", "XDEL", "XLEN"),
+    *("HGET", "HMGET", "HSET", "HDEL", "HINCRBY", "SADD", "SREM", "SCARD", "SPOP", "XADD", "XDEL", "XLEN"),
     *("ZADD", "ZREM", "ZCARD", "ZSCORE", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGEBYSCORE"),
     "SMEMBERS",  # Of `queues` alone: one member for each set of labels that waits.
 }
@@ -37,6 +37,7 @@ async def live(storage: RedisStorage) -> None:
     function_id = make_function("work").id
     tasks = [Task(new_task_id(), function_id, b"x", "dill", time.time(), options) for options in OPTIONS * 2]
     await storage.enqueue(tasks)
+    await storage.enqueue([new_task(after=(tasks[0].id, tasks[1].id))])
     await asyncio.sleep(0.02)
     attempts = await storage.claim("dispatcher", 10, 60, [frozenset({"a", "b"})])
     await storage.finish([requeue(attempts[0], time.time() + 60), *map(complete, attempts[1:3])])
@@ -105,6 +106,20 @@ def test_a_forgotten_task_leaves_no_key(server: RedisServer, opened: Opened) -> 
         assert (await storage.expire(), await storage.expire()) == (3, 0)
         assert await storage.claim("dispatcher", 1, 60) == []
 
+    async def end_children(storage: RedisStorage) -> None:
+        """Hold three tasks for a parent: cancel one before and one after its end, and run the third."""
+        parent = new_task(ttl=0)
+        early, late, last = (new_task(ttl=0, after=(parent.id,)) for _ in range(3))
+        await storage.enqueue([parent, early, late, last])
+        with redis.Redis(port=server.port) as client:
+            counted.update(key.decode().partition(":")[2].partition(":")[0] for key in client.keys("*:parents:*"))
+            counted.update(key.decode().partition(":")[2].partition(":")[0] for key in client.keys("*:children:*"))
+        await storage.cancel([early.id])
+        await storage.finish([complete(attempt) for attempt in await storage.claim("dispatcher", 9, 60)])
+        await storage.cancel([late.id])
+        await storage.finish([complete(attempt) for attempt in await storage.claim("dispatcher", 9, 60)])
+        assert (await storage.expire(), await storage.expire()) == (4, 0)
+
     async def run() -> None:
         async with opened(server.url, prefix="tidy") as storage:
             task = Task(new_task_id(), make_function("work").id, b"x", "dill", time.time(), OPTIONS[1])
@@ -116,11 +131,12 @@ def test_a_forgotten_task_leaves_no_key(server: RedisServer, opened: Opened) -> 
             assert await storage.get_tasks([task.id]) == [None]
             assert await storage.claim("dispatcher", 1, 60, [frozenset({"a", "b"})]) == []
             await end_held_tasks(storage)
+            await end_children(storage)
 
     asyncio.run(run())
     with redis.Redis(port=server.port) as client:
         left = {key.removeprefix(b"{tidy}:").decode() for key in client.keys("{tidy}:*")}
         assert client.xlen("{tidy}:feed") == 0
-    assert counted == {"owner:key", "held:key"}, "there was nothing to be left behind"
+    assert counted == {"owner:key", "held:key", "parents", "children"}, "there was nothing to be left behind"
     function_id = make_function("work").id
     assert left == {"schema", "name", "functions", f"function:{function_id}", "position", "sequence", "work", "feed"}

@@ -284,7 +284,7 @@ def test_unknown_fields_are_ignored_and_missing_ones_have_their_defaults() -> No
 
 def test_a_job_may_have_more_elements_than_this_side_knows() -> None:
     frame = as_frame(
-        {"kind": "jobs", "sequence": 3, "jobs": [["task", 1, "function", b"", "dill", None, None, "more"]]}
+        {"kind": "jobs", "sequence": 3, "jobs": [["task", 1, "function", b"", "dill", None, None, [], "more"]]}
     )
 
     assert decode_from_dispatcher(frame) == Jobs(3, (Job("task", 1, "function", b"", "dill"),))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mpcsfaas.client.async_client import AsyncClient, AsyncTaskHandle
     from mpcsfaas.client.async_embedded import connect_async
+    from mpcsfaas.client.chaining import result_of
     from mpcsfaas.client.client import Client, TaskHandle
     from mpcsfaas.client.embedded import connect
     from mpcsfaas.client.executor import Executor
@@ -26,6 +27,7 @@ __all__ = [
     "TaskHandle",
     "connect",
     "connect_async",
+    "result_of",
 ]
 
 _HOMES = {
@@ -39,6 +41,7 @@ _HOMES = {
     "TaskHandle": "client",
     "connect": "embedded",
     "connect_async": "async_embedded",
+    "result_of": "chaining",
 }
 
 

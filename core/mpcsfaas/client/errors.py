@@ -86,5 +86,9 @@ class Incompatible(TaskFailed):
     """The worker's Python or serializer cannot load what this client wrote."""
 
 
+class ParentFailed(TaskFailed):
+    """A task whose result this one needed did not complete, so this one never ran."""
+
+
 class TaskCancelled(TaskFailed, CancelledError):
     """Somebody cancelled the task."""

@@ -4,6 +4,7 @@ from collections.abc import Generator
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
+from mpcsfaas.client.chaining import Chainable
 from mpcsfaas.client.outcome import Outcome
 
 T = TypeVar("T")
@@ -19,7 +20,7 @@ class Owner(Protocol):
         """Raises `RuntimeError` in a forked process, to which nothing will ever be delivered."""
 
 
-class TaskFuture(Future[T]):
+class TaskFuture(Future[T], Chainable[T]):
     """A `concurrent.futures.Future` of a task, known by `task_id` to the platform; `name` is its function's, if known.
 
     In asyncio it can be awaited. It is never `running()`: that a task was started is not told to the client.
@@ -33,6 +34,11 @@ class TaskFuture(Future[T]):
         self.task_id = task_id
         self.name = name
         self._owner = owner
+
+    @property
+    def chained_id(self) -> str:
+        """As an argument of another task, it stands for its result."""
+        return self.task_id
 
     def cancel(self) -> bool:
         """Cancel the task, also while it runs; True unless it has ended before. Never blocks.

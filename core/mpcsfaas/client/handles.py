@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
+from mpcsfaas.client.chaining import Chainable
 from mpcsfaas.client.operations import LONGEST_WAIT
 from mpcsfaas.client.outcome import Outcome
 from mpcsfaas.model import State
@@ -16,7 +17,7 @@ ROUND = 0.5
 """Seconds to wait for some of the tasks, when there are more than one request may ask about."""
 
 
-class BaseHandle(Generic[T_co]):
+class BaseHandle(Chainable[T_co]):
     """A task's id, its function's `name` if that is known here, and what was last heard of it."""
 
     __slots__ = ("_outcome", "_state", "id", "name")
@@ -26,6 +27,11 @@ class BaseHandle(Generic[T_co]):
         self.name = name
         self._state: State | None = None
         self._outcome: Outcome | None = None
+
+    @property
+    def chained_id(self) -> str:
+        """As an argument of another task, it stands for its result."""
+        return self.id
 
     @property
     def outcome(self) -> Outcome | None:

@@ -23,6 +23,7 @@ class Options(TypedDict, total=False):
     group: str | None
     labels: Sequence[str]
     traceparent: str | None
+    after: Sequence[str]
 
 
 def checked(options: Mapping[str, Any]) -> dict[str, Any]:

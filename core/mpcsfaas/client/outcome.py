@@ -52,6 +52,7 @@ _KINDS: dict[str, _Kind] = {
         errors.ResultTooLarge, "Return less, or write it to a file and return its name."
     ),
     FailureKind.INCOMPATIBLE: _Kind(errors.Incompatible, "Use the same Python and serializer on both sides."),
+    FailureKind.PARENT_FAILED: _Kind(errors.ParentFailed, "Submit both again once that is mended."),
 }
 _MISSING_MODULE = (
     "The worker has no module {name}. If it is your own, import it at the top of the function's module"

@@ -8,6 +8,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from mpcsfaas.client.chaining import chained
 from mpcsfaas.client.payloads import PackedFunction, Payloads
 from mpcsfaas.client.tracing import current_traceparent
 from mpcsfaas.model import new_task_id
@@ -67,8 +68,12 @@ class Session(NamedTuple):
     clock: Callable[[], float] = time.monotonic
 
     def new_task(self, function: Callable[..., Any] | str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NewTask:
-        """Serialise a call. Raises `SerializationError`, or `TypeError` for what cannot be called."""
+        """Serialise a call; tasks among its arguments become its parents.
+
+        Raises `SerializationError`, or `TypeError` for what cannot be called.
+        """
         function, options = self._resolve(function)
+        args, kwargs, parents = chained(args, kwargs)
         packed = self.registry.find(function)
         payloads = self.registry.payloads
         task_id = new_task_id()
@@ -79,6 +84,8 @@ class Session(NamedTuple):
             "serializer": payloads.name,
             **options,
         }
+        if parents:
+            item["after"] = [*options.get("after", ()), *parents]
         if traceparent := current_traceparent():
             item.setdefault("traceparent", traceparent)
         return NewTask(task_id, packed, item)

@@ -10,6 +10,7 @@ from mpcsfaas.model import (
     Failure,
     FailureKind,
     State,
+    TaskResult,
     Transition,
 )
 
@@ -57,6 +58,31 @@ def overdue(attempt: Attempt, deadline: float, now: float) -> AttemptResult:
         "Raise the deadline or add workers."
     )
     return failed(attempt, Failure(FailureKind.TIMEOUT, message), now)
+
+
+def parent_failure(parent_id: str, result: TaskResult | None) -> Failure | None:
+    """Why a task fails whose parent came to this; None if the parent left a result.
+
+    It names the one that was the first to fail, however many generations ago.
+    """
+    if result is None:
+        return _parent_failed(f"Its parent {parent_id} is not known (any more). Submit both anew.")
+    if result.expired:
+        return _parent_failed(
+            f"The result of its parent {parent_id} has expired. Submit both anew, the parent with a longer ttl."
+        )
+    if result.state is State.COMPLETED:
+        return None
+    if result.failure is None:
+        return _parent_failed(f"Its parent {parent_id} is {result.state}, so there is no result.")
+    if result.failure.kind is FailureKind.PARENT_FAILED:
+        return result.failure
+    reason = ": ".join(filter(None, (result.failure.type, result.failure.message)))
+    return _parent_failed(f"Its parent {parent_id} failed ({result.failure.kind}): {reason}", result.failure.traceback)
+
+
+def _parent_failed(message: str, traceback: str = "") -> Failure:
+    return Failure(FailureKind.PARENT_FAILED, message, traceback=traceback)
 
 
 def failed(attempt: Attempt, failure: Failure, now: float) -> AttemptResult:

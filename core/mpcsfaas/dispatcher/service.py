@@ -17,6 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from mpcsfaas.dispatcher.functions import FunctionCache
 from mpcsfaas.dispatcher.ledger import Ledger
 from mpcsfaas.dispatcher.outcomes import failed
+from mpcsfaas.dispatcher.parents import read_legacies
 from mpcsfaas.errors import StorageUnavailable
 from mpcsfaas.interfaces import (
     Assignment,
@@ -187,10 +188,14 @@ class Dispatcher:
         self._results.set()
         wanted = {attempt.task.function_id for attempt, _ in admitted}
         functions = await _until_available(lambda: self._functions.get(wanted))
+        claimed = [attempt for attempt, _ in admitted]
+        legacies = await _until_available(lambda: read_legacies(self._storage, self._functions, claimed))
+        if legacies.failures:
+            self._report(legacies.failures)
         still_held = [(attempt, limit) for attempt, limit in admitted if self._ledger.is_running(attempt.key)]
         self._strategy.dispatch(
             [
-                Assignment(attempt, functions[attempt.task.function_id], limit)
+                Assignment(attempt, functions[attempt.task.function_id], limit, legacies.results.get(attempt.key, ()))
                 for attempt, limit in still_held
                 if attempt.task.function_id in functions
             ]

@@ -105,6 +105,17 @@ def unknown_task(task_id: str) -> Problem:
     return Problem(404, "unknown-task", f"Task with {task_id} not found")
 
 
+def unknown_parent(task_id: str, parents: Sequence[str]) -> Problem:
+    """A task that another is to come after was never accepted, or is long forgotten."""
+    named = ", ".join(parents[:3]) + (", …" if len(parents) > 3 else "")
+    return Problem(
+        404,
+        "unknown-parent",
+        f"Task {task_id} is to come after tasks that are not all known ({named}). Submit these first, or before it in"
+        " the same batch.",
+    )
+
+
 def not_failed(task_id: str, state: str) -> Problem:
     """Only what has failed is done again."""
     return Problem(

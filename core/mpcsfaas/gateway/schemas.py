@@ -26,6 +26,7 @@ from mpcsfaas.trace_context import PATTERN
 TEN_YEARS = 10 * 365 * 86400.0
 MAX_BATCH = 10_000
 MAX_WATCHED = 1000
+MAX_PARENTS = 1000
 
 Duration = Annotated[float, Meta(ge=0, le=TEN_YEARS, description="Seconds.")]
 Limit = Annotated[float, Meta(gt=0, le=TEN_YEARS, description="Seconds.")]
@@ -103,6 +104,8 @@ class TaskRequest(Struct, forbid_unknown_fields=True, frozen=True):
     labels: Words = []
     traceparent: TraceParent | None = None
     """Instead of the request's header."""
+    after: Annotated[list[UUID], Meta(max_length=MAX_PARENTS)] = []
+    """Tasks that must have completed before this one starts."""
 
 
 _TASK_REFERENCE = Meta(extra_json_schema={"$ref": "#/components/schemas/TaskRequest"})
@@ -208,11 +211,13 @@ class OptionsAnswer(Struct, frozen=True):
     group: str | None
     labels: tuple[str, ...]
     traceparent: str | UnsetType = UNSET
+    after: tuple[str, ...] | UnsetType = UNSET
 
     @classmethod
     def of(cls, options: TaskOptions) -> "OptionsAnswer":
-        """Every option; the trace context only if there is one."""
-        return cls(**{**structs.asdict(options), "traceparent": options.traceparent or UNSET})
+        """Every option; the trace context and the parents only if there are any."""
+        fields = structs.asdict(options)
+        return cls(**{**fields, "traceparent": options.traceparent or UNSET, "after": options.after or UNSET})
 
 
 class TaskAnswer(Struct, frozen=True):

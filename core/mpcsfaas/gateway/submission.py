@@ -91,6 +91,8 @@ def _described(task: Task, item: Enqueued, states: Mapping[str, State]) -> Accep
         return AcceptedTask(item.task_id, State.QUEUED, False)
     if item.status is EnqueueStatus.UNKNOWN_FUNCTION:
         return problems.unknown_function(task.function_id)
+    if item.status is EnqueueStatus.UNKNOWN_PARENT:
+        return problems.unknown_parent(task.id, task.options.after)
     state = states.get(item.task_id)
     return problems.task_id_taken(item.task_id) if state is None else AcceptedTask(item.task_id, state, True)
 
@@ -129,4 +131,5 @@ def _options(gateway: Gateway, request: TaskRequest, traceparent: str | None) ->
         group=request.group,
         labels=tuple(request.labels),
         traceparent=request.traceparent or traceparent,
+        after=tuple(dict.fromkeys(map(str, request.after))) if request.after else (),
     )

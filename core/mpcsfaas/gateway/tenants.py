@@ -39,7 +39,7 @@ R = TypeVar("R")
 
 GROUP_MARK = "tenant:"
 NOWHERE = "nowhere"
-"""In place of the id of another tenant's function: there is no such function."""
+"""In place of the id of another tenant's function or task: there is none of this id."""
 PAGES_AT_ONCE = 100
 """Pages that one request looks through for something of its tenant's."""
 REMEMBERED = 100_000
@@ -208,7 +208,10 @@ class TenantStorage:
 
     async def enqueue_by(self, send: Send[Task, Enqueued], tasks: Sequence[Task]) -> Sequence[Enqueued]:
         """As `enqueue`, by this way to the storage."""
-        answers = await send(self._kept(tasks))
+        kept = self._kept(tasks)
+        if any(task.options.after for task in kept):
+            kept = await self._without_foreign_parents(kept)
+        answers = await send(kept)
         accepted = EnqueueStatus.ACCEPTED
         self._owners.learn([answer.task_id for answer in answers if answer.status is accepted], self._tenant)
         return answers
@@ -221,6 +224,13 @@ class TenantStorage:
             return tasks
         renamed = [_renamed(task, functions[task.function_id], groups[task.options.group]) for task in tasks]
         return [structs.replace(task, quota=self._quota) for task in renamed] if self._quota else renamed
+
+    async def _without_foreign_parents(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """Tasks whose parents are this tenant's, as far as they are known: another's are nowhere."""
+        parents = list({parent for task in tasks for parent in task.options.after})
+        owners = zip(parents, await self._owners.tasks(parents), strict=True)
+        foreign = {parent for parent, owner in owners if owner not in ("", self._tenant)}
+        return [_orphaned(task) if foreign.intersection(task.options.after) else task for task in tasks]
 
     async def cancel(self, task_ids: Sequence[str]) -> list[State | None]:
         """See `Storage`."""
@@ -304,6 +314,10 @@ def _renamed(task: Task, function_id: str, group: str | None) -> Task:
     if group == task.options.group:
         return structs.replace(task, function_id=function_id)
     return structs.replace(task, function_id=function_id, options=structs.replace(task.options, group=group))
+
+
+def _orphaned(task: Task) -> Task:
+    return structs.replace(task, options=structs.replace(task.options, after=(NOWHERE,)))
 
 
 def _is_made_here(function_id: str) -> bool:

@@ -11,6 +11,10 @@ is in nobody's way. As soon as one of the owner's tasks leaves RUNNING, however 
 `wait_for_work` returns. With any number of instances at work, no `claim` ever starts a task over its `max_running`, and
 no acceptance takes an owner over a `max_queued`.
 
+A task is held, too, as long as one of its parents (`TaskOptions.after`) has not ended. As soon as the last of them
+ends, in whatever state, it is ready (or delayed still), and `wait_for_work` returns. Parents hold back only the first
+attempt.
+
 Every method may raise `StorageUnavailable`, after which nothing of the call was applied, or it is unknown whether it
 was; so callers repeat the call, and every method here is safe to repeat.
 """
@@ -47,6 +51,7 @@ class EnqueueStatus(StrEnum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     UNKNOWN_FUNCTION = "unknown_function"
+    UNKNOWN_PARENT = "unknown_parent"
 
 
 class Enqueued(NamedTuple):
@@ -151,8 +156,11 @@ class Storage(ABC):
         """Accept tasks; one answer per task, in order.
 
         A task whose id, or whose (function, idempotency key), is known already is a DUPLICATE, also within the batch.
-        The other tasks of the batch are not affected by one that is refused. Raises `QueueFull`; or `QuotaExceeded`, if
-        an owner of accepted tasks would then have more QUEUED tasks, held ones included, than a `max_queued` of theirs.
+        One that has a parent (`after`) which is neither known nor accepted earlier in the batch is an UNKNOWN_PARENT,
+        so no task waits for itself. The other tasks of the batch are not affected by one that is refused.
+
+        Raises `QueueFull`; or `QuotaExceeded`, if an owner of accepted tasks would then have more QUEUED tasks, held
+        ones included, than a `max_queued` of theirs.
         """
 
     @abstractmethod

@@ -9,7 +9,7 @@ from mpcsfaas.interfaces.failure_detector import FailureDetector
 from mpcsfaas.interfaces.options import PluginOptions
 from mpcsfaas.interfaces.serializer import Serializer
 from mpcsfaas.interfaces.worker_link import WorkerLink
-from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Function, WorkerInfo
+from mpcsfaas.model import Attempt, AttemptKey, AttemptResult, Function, ParentResult, WorkerInfo
 
 
 class Assignment(NamedTuple):
@@ -18,6 +18,8 @@ class Assignment(NamedTuple):
     attempt: Attempt
     function: Function
     timeout: float | None
+    parents: tuple[ParentResult, ...] = ()
+    """The results of the tasks that it comes after, for its arguments."""
 
 
 class Rejections(NamedTuple):

@@ -395,12 +395,14 @@ def _take_absent(session: Session) -> dict[AttemptKey, Entry]:
 
 def _size(assignment: Assignment) -> int:
     """Bytes of the larger of the two frames that bring an attempt."""
-    return max(len(assignment.attempt.task.payload), len(assignment.function.payload)) + ENVELOPE_BYTES
+    arguments = len(assignment.attempt.task.payload) + sum(len(parent.value) for parent in assignment.parents)
+    return max(arguments, len(assignment.function.payload)) + ENVELOPE_BYTES
 
 
 def _oversized(assignment: Assignment) -> AttemptResult:
     message = (
-        f"Function or arguments have {_size(assignment)} bytes with their envelope; workers take at most {MAX_FRAME}. "
+        f"Function or arguments, with the results that they refer to, have {_size(assignment)} bytes with their"
+        f" envelope; workers take at most {MAX_FRAME}. "
         "Pass large data by reference: a path or a URL."
     )
     return AttemptResult(*assignment.attempt.key, failure=Failure(FailureKind.INVALID_PAYLOAD, message))

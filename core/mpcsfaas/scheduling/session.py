@@ -183,4 +183,5 @@ def _job(assignment: Assignment) -> Job:
         task.serializer,
         assignment.timeout,
         task.options.traceparent,
+        assignment.parents,
     )

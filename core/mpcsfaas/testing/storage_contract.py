@@ -13,6 +13,7 @@ from mpcsfaas.testing.storage_cases.functions import FunctionCases
 from mpcsfaas.testing.storage_cases.housekeeping import DispatcherCases, ExpiryCases
 from mpcsfaas.testing.storage_cases.keys import KeyCases
 from mpcsfaas.testing.storage_cases.outcome import CancelCases, FinishCases
+from mpcsfaas.testing.storage_cases.parents import ParentCases, SharedParentCases
 from mpcsfaas.testing.storage_cases.quotas import QueuedQuotaCases, RunningQuotaCases, SharedQuotaCases
 from mpcsfaas.testing.storage_cases.reading import FeedCases, ListingCases
 from mpcsfaas.testing.storage_cases.sharing import SharingCases
@@ -35,9 +36,10 @@ class StorageContract(
     KeyCases,
     QueuedQuotaCases,
     RunningQuotaCases,
+    ParentCases,
 ):
     """What every storage keeps. Subclass it and implement `make`."""
 
 
-class SharedStorageContract(StorageContract, SharingCases, SharedQuotaCases):
+class SharedStorageContract(StorageContract, SharingCases, SharedQuotaCases, SharedParentCases):
     """What a storage keeps that several processes use: `make` gives two instances of one folder the same data."""

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from mpcsfaas.errors import QuotaExceeded
 from mpcsfaas.interfaces import Storage
-from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus, TaskFilter
+from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus
 from mpcsfaas.model import (
     Attempt,
     AttemptKey,
@@ -37,13 +37,13 @@ from mpcsfaas.model import (
     Task,
     TaskOptions,
     TaskRecord,
-    TaskResult,
     Transition,
     new_task_id,
     retry_id,
 )
 from mpcsfaas.testing.clock import FakeClock
-from mpcsfaas.testing.storage_cases.world import list_all, make_function
+from mpcsfaas.testing.storage_answers import everything
+from mpcsfaas.testing.storage_cases.world import make_function
 
 T = TypeVar("T")
 
@@ -125,6 +125,26 @@ class StorageMachine(RuleBasedStateMachine):
         self.clock.advance(seconds)
 
     # Acceptance
+
+    @precondition(lambda self: self.tasks)
+    @rule(
+        data=st.data(),
+        options=st.lists(OPTIONS, min_size=1, max_size=3),
+        is_chain=st.booleans(),
+        function=st.sampled_from(FUNCTIONS),
+        quota=QUOTAS,
+    )
+    def enqueue_after(
+        self, data: st.DataObject, options: list[TaskOptions], is_chain: bool, function: Function, quota: Quota | None
+    ) -> None:
+        """Offer children of tasks that were offered before; as a chain, each is the next one's parent, too."""
+        tasks: list[Task] = []
+        for option in options:
+            parents = data.draw(st.lists(st.sampled_from([task.id for task in self.tasks]), min_size=1, max_size=2))
+            before = [tasks[-1].id] if is_chain and tasks else []
+            option = replace(option, after=(*parents, *before))
+            tasks.append(Task(new_task_id(), function.id, b"arguments", "dill", self.clock(), option, quota=quota))
+        self._enqueue(tasks)
 
     @rule(options=st.lists(OPTIONS, min_size=1, max_size=4), function=st.sampled_from(FUNCTIONS), quota=QUOTAS)
     def enqueue(self, options: list[TaskOptions], function: Function, quota: Quota | None) -> None:
@@ -245,7 +265,12 @@ class StorageMachine(RuleBasedStateMachine):
 
     def _claimed(self, attempts: list[Attempt]) -> None:
         self._started(attempts)
+        parents = [parent for attempt in attempts if attempt.number == 1 for parent in attempt.task.options.after]
+        assert all(record is None or record.state.is_terminal for record in self._read(parents)), "a parent goes on"
         self._check_quotas([attempt.task for attempt in attempts], State.RUNNING)
+
+    def _read(self, task_ids: list[str]) -> list[TaskRecord | None]:
+        return self.run(self.storage.get_tasks(task_ids))
 
     def _started(self, attempts: list[Attempt]) -> None:
         keys = [attempt.key for attempt in attempts]
@@ -318,7 +343,8 @@ class StorageMachine(RuleBasedStateMachine):
         if not hasattr(self, "storage"):
             return
         ids = [task.id for task in self.tasks]
-        answer, expected = self.run(_everything(self.storage, ids)), self.run(_everything(self.oracle, ids))
+        names = [function.id for function in FUNCTIONS]
+        answer, expected = self.run(everything(self.storage, ids, names)), self.run(everything(self.oracle, ids, names))
         for question, told in answer.items():
             assert told == expected[question], f"{question}: the storage says {told}, the oracle {expected[question]}"
 
@@ -354,47 +380,3 @@ def _check_step(before: TaskRecord, after: TaskRecord) -> None:
 
 def _by_task(attempts: list[Attempt]) -> list[Attempt]:
     return sorted(attempts, key=lambda attempt: attempt.task.id)
-
-
-async def _everything(storage: Storage, ids: list[str]) -> dict[str, object]:
-    """All that can be read, in a form in which any two right storages agree."""
-    records, results, statistics, listing, feed, logs = await asyncio.gather(
-        storage.get_tasks(ids),
-        storage.get_results(ids),
-        storage.statistics(),
-        _listing(storage),
-        _feed(storage),
-        asyncio.gather(*(storage.get_logs(task_id) for task_id in ids)),
-    )
-    return {
-        "records": [_without_expired_details(record) for record in records],
-        "results": [_without_expired_details(result) for result in results],
-        "payloads": await storage.get_payloads(ids),
-        "statistics": statistics,
-        "listing": listing,
-        "feed": feed,
-        "keys": await storage.list_keys(),
-        "logs": logs,
-    }
-
-
-def _without_expired_details(answer: TaskRecord | TaskResult | None) -> object:
-    """What is left of an expired task, beside its state, is the storage's own choice."""
-    return (answer.state, True) if answer and answer.expired else answer
-
-
-async def _listing(storage: Storage) -> list[list[str]]:
-    filters = [TaskFilter(), *(TaskFilter(state) for state in State)]
-    filters += [TaskFilter(function_id=FUNCTIONS[0].id), TaskFilter(State.QUEUED, FUNCTIONS[1].id, "group")]
-    lists = await asyncio.gather(*(list_all(storage, criteria, limit=5) for criteria in filters))
-    return [[record.id for record in records] for records in lists]
-
-
-async def _feed(storage: Storage) -> list[list[tuple[str, str | None, State]]]:
-    feeds = await asyncio.gather(*(storage.completions(0, group=group) for group in (None, "group")))
-    latest = await storage.latest_completion()
-    for feed in feeds:
-        sequences = [item.sequence for item in feed]
-        assert sequences == sorted(set(sequences)), "the feed is out of order"
-        assert max(sequences, default=0) <= latest, "the feed is ahead of its latest"
-    return [[(item.task_id, item.group, item.state) for item in feed] for feed in feeds]

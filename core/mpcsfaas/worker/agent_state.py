@@ -295,7 +295,7 @@ def _assignment(job: Job, function: Function) -> Assignment:
     """A job as the pool takes it. When it was accepted and claimed is not the worker's business."""
     options = TaskOptions(traceparent=job.traceparent) if job.traceparent else UNTRACED
     task = Task(job.task_id, job.function_id, job.payload, job.serializer, 0.0, options)
-    return Assignment(Attempt(task, job.number, 0.0), function, job.timeout)
+    return Assignment(Attempt(task, job.number, 0.0), function, job.timeout, job.parents)
 
 
 def _fitting(result: AttemptResult) -> AttemptResult:

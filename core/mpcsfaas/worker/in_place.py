@@ -30,7 +30,16 @@ class InPlaceRunner:
         """Run one attempt to its end, however long it takes. Never raises: whatever goes wrong is in the result."""
         task, number, function = assignment.attempt.task, assignment.attempt.number, assignment.function
         done = self._runner().run(
-            Run(task.id, number, function.id, task.payload, task.serializer, time.time(), function)
+            Run(
+                task.id,
+                number,
+                function.id,
+                task.payload,
+                task.serializer,
+                time.time(),
+                function,
+                parents=assignment.parents,
+            )
         )
         assert isinstance(done, Done)  # The function came along.
         return done.result

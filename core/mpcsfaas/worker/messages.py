@@ -5,7 +5,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from mpcsfaas.model import AttemptKey, AttemptResult, Function
+from mpcsfaas.model import AttemptKey, AttemptResult, Function, ParentResult
 from mpcsfaas.worker.identity import Identity
 from mpcsfaas.worker.limits import Limits
 
@@ -65,6 +65,8 @@ class Run(Struct, frozen=True, omit_defaults=True, tag="run"):
     function: Function | None = None
     traceparent: str | None = None
     """The W3C trace context that the task is part of."""
+    parents: tuple[ParentResult, ...] = ()
+    """The results of the tasks that it comes after."""
 
     @property
     def key(self) -> AttemptKey:

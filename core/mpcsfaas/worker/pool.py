@@ -177,6 +177,7 @@ class ProcessPool:
             time.time(),
             function if send.with_function else None,
             task.options.traceparent,
+            send.assignment.parents,
         )
         child = self._children[send.slot]
         child.put(message)

@@ -3,12 +3,14 @@
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from types import CoroutineType
 from typing import Any, NamedTuple
 
 from mpcsfaas.interfaces.serializer import Serializer
-from mpcsfaas.model import AttemptResult, Failure, FailureKind, Function
+from mpcsfaas.model import AttemptResult, Failure, FailureKind, Function, ParentResult
+from mpcsfaas.references import resolved
 from mpcsfaas.trace_context import told, within_attempt
 from mpcsfaas.worker.exits import PYTHON_VERSION
 from mpcsfaas.worker.failures import exception_value, failure_of, text_of, type_name
@@ -74,6 +76,8 @@ class Runner:
             function = self._function(run)
             serializer = self._serializer(run.serializer)
             args, kwargs = _arguments(serializer, run.payload)
+            if run.parents:
+                args, kwargs = self._with_results(args, kwargs, run.parents)
         except Refused as refused:
             return Outcome(b"", refused.failure)
         try:
@@ -82,6 +86,23 @@ class Runner:
             failure = failure_of(error, FailureKind.EXCEPTION, self._message(error))
             return Outcome(exception_value(error, serializer, self._setup.max_result), failure)
         return self._result(serializer, value)
+
+    def _with_results(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], parents: Sequence[ParentResult]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with the results that they refer to, each loaded once."""
+        by_id = {parent.task_id: parent for parent in parents}
+        load = cache(lambda task_id: self._load_result(by_id[task_id]))
+        filled = tuple(resolved(item, by_id, load) for item in args)
+        return filled, {name: resolved(item, by_id, load) for name, item in kwargs.items()}
+
+    def _load_result(self, parent: ParentResult) -> Any:
+        serializer = self._serializer(parent.serializer)
+        try:
+            return serializer.loads(parent.value)
+        except BaseException as error:  # the payload's own code runs here
+            message = f"The result of its parent {parent.task_id} cannot be loaded: {_reason(error)}"
+            raise Refused(failure_of(error, FailureKind.INVALID_PAYLOAD, message)) from None
 
     def _message(self, error: BaseException) -> str:
         """The exception's text, with the limit that it may have run into."""

@@ -1,5 +1,6 @@
 """What the in-memory storage keeps of one task, and how it changes from state to state."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -29,6 +30,10 @@ class Entry:
     position: int
     """Place in the order of acceptance."""
     ready_at: float
+    parents: Sequence["Entry"] = ()
+    """Those that the task comes after."""
+    is_parent: bool = False
+    """True if another task comes after it."""
     state: State = State.QUEUED
     attempt: int = 0
     claimed_at: float = 0.0
@@ -46,6 +51,11 @@ class Entry:
     stdout: str = ""
     stderr: str = ""
     history: tuple[AttemptRecord, ...] = ()
+
+    @property
+    def waits_for_parents(self) -> bool:
+        """True before the first attempt, while one of the parents has not ended."""
+        return self.attempt == 0 and not all(parent.state.is_terminal for parent in self.parents)
 
     def claim(self, holder: str, now: float, lease: float) -> Attempt:
         """QUEUED → RUNNING as the next attempt."""

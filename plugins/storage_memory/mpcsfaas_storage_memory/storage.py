@@ -119,7 +119,10 @@ class MemoryStorage(KeepingKeys):
             check_room(self._entries.values(), accepted.values(), self.options.max_unfinished)
         now = self.clock()
         for task in accepted.values():
-            self._entries[task.id] = Entry(task, next(self._positions), now + task.options.delay)
+            parents = [self._entries[parent] for parent in task.options.after]
+            for parent in parents:
+                parent.is_parent = True
+            self._entries[task.id] = Entry(task, next(self._positions), now + task.options.delay, parents)
         self._keys |= keys
         if accepted:
             self._work.set()
@@ -134,6 +137,8 @@ class MemoryStorage(KeepingKeys):
             return Enqueued(EnqueueStatus.DUPLICATE, earlier)
         if task.function_id not in self._functions or task.function_id in self._deleted:
             return Enqueued(EnqueueStatus.UNKNOWN_FUNCTION, task.id)
+        if any(parent not in self._entries and parent not in accepted for parent in task.options.after):
+            return Enqueued(EnqueueStatus.UNKNOWN_PARENT, task.id)
         accepted[task.id] = task
         if key:
             keys[key] = task.id
@@ -148,7 +153,9 @@ class MemoryStorage(KeepingKeys):
         ready = (
             entry
             for entry in self._in_state(State.QUEUED)
-            if entry.ready_at <= now and any(offered.issuperset(entry.task.options.labels) for offered in labels)
+            if entry.ready_at <= now
+            and not entry.waits_for_parents
+            and any(offered.issuperset(entry.task.options.labels) for offered in labels)
         )
         running = number_by_owner(self._in_state(State.RUNNING))
         chosen = islice(not_held(in_order(ready), running), limit)
@@ -226,7 +233,7 @@ class MemoryStorage(KeepingKeys):
         if entry.state.is_terminal:
             self._latest = entry.sequence
             self._completion.set()
-        if entry.state in (State.QUEUED, State.CANCELLED) or entry.task.quota:
+        if entry.state in (State.QUEUED, State.CANCELLED) or entry.task.quota or entry.is_parent:
             self._work.set()
 
     async def take_cancellations(self, dispatcher_id: str) -> list[AttemptKey]:

@@ -86,4 +86,6 @@ def _answer(task: Task, answer: bytes) -> Enqueued:
         return Enqueued(EnqueueStatus.ACCEPTED, task.id)
     if answer == b"?":
         return Enqueued(EnqueueStatus.UNKNOWN_FUNCTION, task.id)
+    if answer == b"^":
+        return Enqueued(EnqueueStatus.UNKNOWN_PARENT, task.id)
     return Enqueued(EnqueueStatus.DUPLICATE, answer.decode())

@@ -87,6 +87,8 @@ class Kind(NamedTuple):
     rank: int
     """Lower for a higher priority."""
     has_deadline: int
+    after: str
+    """The ids of the parents, with spaces between them."""
 
 
 class Head(msgspec.Struct, array_like=True, omit_defaults=True):
@@ -115,6 +117,7 @@ def kind(function_id: str, options: TaskOptions, quota: Quota | None = None) -> 
         repr(float(options.delay)),
         LOWEST_RANK - max(-LOWEST_RANK, min(options.priority, LOWEST_RANK)),
         int(options.deadline is not None),
+        " ".join(options.after),
     )
 
 

@@ -9,8 +9,9 @@ from mpcsfaas.errors import QueueFull, QuotaExceeded
 from mpcsfaas.interfaces.storage import Enqueued, EnqueueStatus
 from mpcsfaas.model import Quota, Task, TaskOptions
 from mpcsfaas_storage_sqlite.owners import name_of_queue
+from mpcsfaas_storage_sqlite.parents import hold
 from mpcsfaas_storage_sqlite.rows import execute_values, many, micros, read
-from mpcsfaas_storage_sqlite.schema import DELAYED, READY
+from mpcsfaas_storage_sqlite.schema import DELAYED, HELD, READY
 from mpcsfaas_storage_sqlite.transaction import Transaction
 
 Key = tuple[str, str]
@@ -100,6 +101,8 @@ class _Judge:
             return Enqueued(EnqueueStatus.DUPLICATE, earlier)
         if task.function_id not in self.functions:
             return Enqueued(EnqueueStatus.UNKNOWN_FUNCTION, task.id)
+        if any(parent not in self._ids and parent not in ids for parent in task.options.after):
+            return Enqueued(EnqueueStatus.UNKNOWN_PARENT, task.id)
         fresh.append(task)
         ids.add(task.id)
         if key is not None:
@@ -119,8 +122,10 @@ def _function_numbers(transaction: Transaction, tasks: Sequence[Task]) -> dict[s
 
 
 def _known_ids(transaction: Transaction, tasks: Sequence[Task]) -> set[str]:
+    """Of the tasks themselves and of their parents."""
     query = "SELECT id FROM task WHERE id IN (SELECT value FROM json_each(?))"
-    return {row.id for row in read(transaction.connection, _Id, query, many(task.id for task in tasks))}
+    names = many(name for task in tasks for name in (task.id, *task.options.after))
+    return {row.id for row in read(transaction.connection, _Id, query, names)}
 
 
 def _known_keys(transaction: Transaction, tasks: Sequence[Task]) -> dict[Key, str]:
@@ -171,6 +176,11 @@ def _write(transaction: Transaction, judge: _Judge) -> None:
     execute_values(transaction.connection, INSERT_TASK, rows)
     payloads = [(position, task.payload) for position, task in enumerate(judge.accepted, first)]
     execute_values(transaction.connection, INSERT_PAYLOAD, payloads)
+    parents = {
+        position: task.options.after for position, task in enumerate(judge.accepted, first) if task.options.after
+    }
+    if parents:
+        hold(transaction, parents)
     transaction.counters.position += len(rows)
     transaction.counters.add(READY, len(rows))
 
@@ -178,15 +188,15 @@ def _write(transaction: Transaction, judge: _Judge) -> None:
 def _row(transaction: Transaction, position: int, task: Task, function: int, queue: int) -> tuple[object, ...]:
     options = task.options
     ready_at = transaction.now + micros(options.delay)
-    delayed = ready_at > transaction.now
-    if delayed:
+    phase = HELD if options.after else DELAYED if ready_at > transaction.now else READY
+    if phase == DELAYED:
         transaction.delay_until(ready_at)
     return (
         position,
         task.id,
         function,
         _head(task),
-        DELAYED if delayed else READY,
+        phase,
         options.priority,
         queue,
         micros(task.created_at),

@@ -9,6 +9,7 @@ import msgspec
 from mpcsfaas.interfaces.storage import Completion
 from mpcsfaas.model import TRANSITIONS, Budget, State, TaskResult, Transition
 from mpcsfaas.recent import Ended
+from mpcsfaas_storage_sqlite.parents import parents_ended
 from mpcsfaas_storage_sqlite.rows import execute_values, many, micros, read
 from mpcsfaas_storage_sqlite.schema import CANCELLED, COMPLETED, DELAYED, FAILED, READY, RUNNING, STATES
 from mpcsfaas_storage_sqlite.transaction import Transaction, each
@@ -140,6 +141,7 @@ def _end(transaction: Transaction, changes: Sequence[Change]) -> None:
         for ending, (transition, _) in zip(endings, changes, strict=True)
     ]
     execute_values(transaction.connection, INSERT_ENDED, outcomes)
+    parents_ended(transaction, [row.position for _, row in changes])
     for ending, (transition, row) in zip(endings, changes, strict=True):
         result = TaskResult(row.id, transition.to, row.serializer, transition.value, transition.failure)
         transaction.effects.ended.append(_ended(ending, result))
@@ -183,6 +185,7 @@ def _cancel(transaction: Transaction, rows: Sequence[_Row]) -> None:
     transaction.execute(UPDATE_CANCELLED, many(row.position for row in rows))
     endings = [_ending(transaction, row) for row in rows]
     execute_values(transaction.connection, INSERT_CANCELLED, endings)
+    parents_ended(transaction, [row.position for row in rows])
     for ending, row in zip(endings, rows, strict=True):
         result = TaskResult(row.id, State.CANCELLED, row.serializer)
         transaction.effects.ended.append(_ended(ending, result))

@@ -13,10 +13,19 @@ from mpcsfaas.model import State
 
 VERSION = 1
 
-READY, DELAYED, RUNNING, COMPLETED, FAILED, CANCELLED = range(6)
-"""Phases. A QUEUED task is READY, or DELAYED until a claim finds that its moment has come."""
+HELD, READY, DELAYED, RUNNING, COMPLETED, FAILED, CANCELLED = range(-1, 6)
+"""Phases. A QUEUED task is READY, or DELAYED until a claim finds that its moment has come; before, it is HELD while one
+of its parents has not ended."""
 
-STATES = (State.QUEUED, State.QUEUED, State.RUNNING, State.COMPLETED, State.FAILED, State.CANCELLED)
+STATES = {
+    HELD: State.QUEUED,
+    READY: State.QUEUED,
+    DELAYED: State.QUEUED,
+    RUNNING: State.RUNNING,
+    COMPLETED: State.COMPLETED,
+    FAILED: State.FAILED,
+    CANCELLED: State.CANCELLED,
+}
 """The state of each phase."""
 
 TABLES = f"""
@@ -106,12 +115,14 @@ PRAGMA user_version = {VERSION};
 ADDED = """
 CREATE TABLE IF NOT EXISTS api_key (id TEXT PRIMARY KEY, record BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS owner (id TEXT PRIMARY KEY, queued INTEGER NOT NULL, running INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS wait (parent INTEGER, child INTEGER, PRIMARY KEY (parent, child)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS wait_child ON wait (child);
 """
 ADDED_COLUMN = "ALTER TABLE task ADD COLUMN owner TEXT"
 """What files of this version may lack. Older releases, which do not know it, can go on using the file."""
 
-IS_COMPLETE = "SELECT 1 FROM pragma_table_info('task') WHERE name = 'owner'"
-"""The column was added last."""
+HAS_COLUMN = "SELECT 1 FROM pragma_table_info('task') WHERE name = 'owner'"
+IS_COMPLETE = f"{HAS_COLUMN} AND EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'wait_child')"
 
 
 def establish(connection: sqlite3.Connection, name: str) -> None:
@@ -148,7 +159,7 @@ def _create(connection: sqlite3.Connection, name: str) -> None:
 
 def _complete(connection: sqlite3.Connection) -> None:
     _run(connection, ADDED)
-    if not connection.execute(IS_COMPLETE).fetchone():
+    if not connection.execute(HAS_COLUMN).fetchone():
         connection.execute(ADDED_COLUMN)
 
 

@@ -49,10 +49,13 @@ class Beginning(Counters, array_like=True):
 
     next_ready_at: int | None
     """When the first of the delayed tasks becomes ready."""
+    has_waits: int
+    """1 if a task waits for another."""
 
 
 NEXT_READY_AT = f"SELECT min(ready_at) FROM task WHERE phase = {DELAYED}"
-SELECT_BEGINNING = f"SELECT {COUNTERS}, ({NEXT_READY_AT}) AS next_ready_at FROM counters"
+HAS_WAITS = "EXISTS (SELECT 1 FROM wait) AS has_waits"
+SELECT_BEGINNING = f"SELECT {COUNTERS}, ({NEXT_READY_AT}) AS next_ready_at, {HAS_WAITS} FROM counters"
 
 
 def next_ready_at(connection: sqlite3.Connection) -> int | None:
@@ -77,7 +80,8 @@ class Transaction:
 
     def __init__(self, connection: sqlite3.Connection, now: float, max_unfinished: int) -> None:
         (beginning,) = read(connection, Beginning, SELECT_BEGINNING)
-        *counted, self.next_ready_at = msgspec.structs.astuple(beginning)
+        *counted, self.next_ready_at, has_waits = msgspec.structs.astuple(beginning)
+        self.has_waits = bool(has_waits)
         self.connection = connection
         self.now = micros(now)
         self.max_unfinished = max_unfinished

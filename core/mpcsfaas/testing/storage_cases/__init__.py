@@ -2,6 +2,18 @@
 
 import pytest
 
-PARTS = ("claim", "enqueue", "functions", "housekeeping", "outcome", "quotas", "reading", "sharing", "waiting", "world")
+PARTS = (
+    "claim",
+    "enqueue",
+    "functions",
+    "housekeeping",
+    "outcome",
+    "parents",
+    "quotas",
+    "reading",
+    "sharing",
+    "waiting",
+    "world",
+)
 
 pytest.register_assert_rewrite(*(f"{__name__}.{part}" for part in PARTS))

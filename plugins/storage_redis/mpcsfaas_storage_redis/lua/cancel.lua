@@ -1,4 +1,4 @@
--- parts: records changes owners queue attempts endings
+-- parts: records changes owners queue attempts endings parents
 -- The ids of tasks. Gives the state of each afterwards, '' if it is unknown.
 local ids, states, told, ended = { unpack(ARGV, 2) }, {}, {}, {}
 
@@ -31,6 +31,7 @@ for number, id in ipairs(ids) do
 end
 finish_tasks(ended, tasks)
 flush()
+free_children(ended, tasks, told)
 announce_work(settle_owners(told))
 announce_endings(ended, tasks, {}, {})
 return states

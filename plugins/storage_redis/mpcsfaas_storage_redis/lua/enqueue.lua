@@ -3,16 +3,31 @@
 -- there are, and of each the owner, its max_queued, and how many more of the batch follow that are the owner's; then id,
 -- number of the kind, record and payload of each task. The record lacks its first two numbers.
 -- Gives the number of unfinished tasks if there is no room, or that of the bound which leaves none, as text; else for
--- each task '' (accepted), '?' (its function is unknown) or the id of the task that it repeats.
+-- each task '' (accepted), '?' (its function is unknown), '^' (a parent is unknown) or the id of the task that it repeats.
 local limit, following, number_of_kinds = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local KIND_SIZE, BOUND_SIZE, TASK_SIZE = 7, 3, 4
+local KIND_SIZE, BOUND_SIZE, TASK_SIZE = 8, 3, 4
 local kinds, ids, answers, accepted, known, firsts = {}, {}, {}, {}, {}, {}
 local after_kinds = 5 + number_of_kinds * KIND_SIZE
 local number_of_bounds = tonumber(ARGV[after_kinds])
 local before = after_kinds + number_of_bounds * BOUND_SIZE -- place of the last argument before the first task
 
+-- The ids; nil if there are none.
+local function read_parents(after)
+  if after == '' then
+    return nil
+  end
+  local parents = {}
+  for id in string.gmatch(after, '%S+') do
+    parents[#parents + 1] = id
+  end
+  for number, record in ipairs(read('tasks', parents)) do
+    known[parents[number]] = record
+  end
+  return parents
+end
+
 local function read_kind(first)
-  local owner, queue_name, group, key, delay, rank, has_deadline = unpack(ARGV, first, first + KIND_SIZE - 1)
+  local owner, queue_name, group, key, delay, rank, has_deadline, after = unpack(ARGV, first, first + KIND_SIZE - 1)
   return {
     queue = queue_name,
     index = 'function:' .. owner .. ':tasks',
@@ -23,6 +38,7 @@ local function read_kind(first)
     rank = tonumber(rank),
     has_deadline = has_deadline == '1',
     owner = owner_of(queue_name),
+    parents = read_parents(after),
     is_known = redis.call('ZSCORE', prefix .. 'functions', owner),
   }
 end
@@ -39,6 +55,11 @@ local function judge(id, kind)
   end
   if not kind.is_known then
     return '?'
+  end
+  for _, parent in ipairs(kind.parents or {}) do
+    if not known[parent] then
+      return '^'
+    end
   end
   known[id] = true
   if place then
@@ -60,7 +81,10 @@ local function accept(id, kind, record, payload, position)
     redis.call('HSET', kind.keys, kind.key, id)
   end
   local deadline_at = kind.has_deadline and parse(record)[DEADLINE_AT] or math.huge
-  queue(id, kind.queue, kind.rank, position, deadline_at, kind.ready_at)
+  enter_queued(id, position, deadline_at)
+  if not kind.parents then
+    make_due(id, kind.queue, kind.rank, position, kind.ready_at)
+  end
 end
 
 -- For each owner of accepted tasks, how many more are queued, and running.
@@ -85,6 +109,36 @@ local function first_bound_without_room(wanted)
       return number
     end
   end
+end
+
+-- Has a new task wait for those of its parents that have not ended; false if all have. See parts/parents.lua.
+local function hold(id, parents)
+  redis.call('DEL', prefix .. 'parents:' .. id) -- of one that was forgotten, and had this id
+  local is_held = false
+  for parent, task in pairs(load_tasks(parents)) do
+    if task[STATE] == 'Q' or task[STATE] == 'R' then
+      is_held = true
+      redis.call('SADD', prefix .. 'parents:' .. id, parent)
+      redis.call('SADD', prefix .. 'children:' .. parent, id)
+      if task[FLAGS] < PARENT then
+        task[FLAGS] = task[FLAGS] + PARENT
+        save(parent, task)
+      end
+    end
+  end
+  flush()
+  return is_held
+end
+
+-- Once all are written, since those accepted here may be parents.
+local function hold_children(position)
+  for number, index in ipairs(accepted) do
+    local id, kind = ARGV[index + 1], kinds[tonumber(ARGV[index + 2])]
+    if kind.parents and not hold(id, kind.parents) then
+      make_due(id, kind.queue, kind.rank, position + number, kind.ready_at)
+    end
+  end
+  flush()
 end
 
 local has_owners = false
@@ -134,5 +188,6 @@ for number, index in ipairs(accepted) do
   news[number] = id
 end
 flush()
+hold_children(position)
 announce_work(settle_owners(news))
 return answers

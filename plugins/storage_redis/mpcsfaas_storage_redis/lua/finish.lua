@@ -1,4 +1,4 @@
--- parts: records changes owners queue attempts endings
+-- parts: records changes owners queue attempts endings parents
 -- Of each transition: id, number, the state to reach, the budget used up, when it is ready again, its line of history,
 -- value, failure and logs (the last three may be empty). Gives 1 for each that was applied, 0 for each that was fenced.
 local ids, applied, work, ended, values, failures = {}, {}, {}, {}, {}, {}
@@ -26,10 +26,11 @@ local function requeue(id, task, budget, ready_at)
     task[LOSSES] = task[LOSSES] + 1
   end
   local _, name = strings_of(task)
-  if task[FLAGS] >= OWNED then
+  if is_owned(task) then
     count(task, 1, 0)
   end
-  queue(id, name, task[RANK], task[POSITION], task[DEADLINE_AT], ready_at)
+  enter_queued(id, task[POSITION], task[DEADLINE_AT])
+  make_due(id, name, task[RANK], task[POSITION], ready_at)
   save(id, task)
   work[#work + 1] = id
 end
@@ -74,6 +75,7 @@ for number, id in ipairs(ids) do
 end
 finish_tasks(ended, tasks)
 flush()
+free_children(ended, tasks, work)
 announce_work(settle_owners(work))
 announce_endings(ended, tasks, values, failures)
 return applied

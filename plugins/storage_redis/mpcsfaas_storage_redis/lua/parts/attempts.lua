@@ -11,7 +11,7 @@ end
 local function start(id, task, dispatcher, lease)
   task[STATE], task[ATTEMPT], task[CLAIMED_AT] = 'R', task[ATTEMPT] + 1, now
   add('state:RUNNING', task[POSITION], id)
-  if task[FLAGS] >= OWNED then
+  if is_owned(task) then
     count(task, 0, 1)
   end
   return hand_over(id, task, dispatcher, lease)
@@ -20,7 +20,7 @@ end
 local function stop(id, task)
   remove('leases', id)
   remove('state:RUNNING', id)
-  if task[FLAGS] >= OWNED then
+  if is_owned(task) then
     count(task, 0, -1)
   end
 end

@@ -18,13 +18,16 @@ local function make_ready(id, name, rank, position)
   end
 end
 
-local function queue(id, name, rank, position, deadline_at, ready_at)
+local function enter_queued(id, position, deadline_at)
   if deadline_at < math.huge then
     add('queued:deadline', position, id)
     add('deadlines', deadline_at, id)
   else
     add('queued', position, id)
   end
+end
+
+local function make_due(id, name, rank, position, ready_at)
   if ready_at > now then
     add('delayed', ready_at, id)
   else
@@ -33,7 +36,7 @@ local function queue(id, name, rank, position, deadline_at, ready_at)
 end
 
 local function leave_queued(id, task)
-  if task[FLAGS] >= OWNED then
+  if is_owned(task) then
     count(task, -1, 0)
   end
   if task[DEADLINE_AT] < math.huge then

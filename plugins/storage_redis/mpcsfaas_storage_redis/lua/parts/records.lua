@@ -7,7 +7,7 @@ local EXPIRED, FLAGS, PAYLOAD_SIZE, HEAD_SIZE, SEQUENCE, RANK = 9, 10, 11, 12, 1
 local CREATED_AT, DEADLINE_AT, TTL, HOLDER_SIZE, HOLDER, TAIL = 15, 16, 17, 18, 19, 20
 
 -- Flags, of which a record has the sum.
-local LOGS, OWNED = 1, 2
+local LOGS, OWNED, PARENT = 1, 2, 4
 
 local NAMES = { Q = 'QUEUED', R = 'RUNNING', C = 'COMPLETED', F = 'FAILED', X = 'CANCELLED' }
 
@@ -21,6 +21,11 @@ end
 
 local function pack(task)
   return struct.pack(NUMBERS, unpack(task, POSITION, HOLDER_SIZE)) .. task[HOLDER] .. task[TAIL]
+end
+
+-- Whether it has a quota, and so an owner.
+local function is_owned(task)
+  return task[FLAGS] % PARENT >= OWNED
 end
 
 local function set_holder(task, holder)
