@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mpcsfaas.client import Client
+from mpcsfaas.client import Client, result_of
+from mpcsfaas.client.errors import ParentFailed
 from mpcsfaas.errors import SettingsError
 from mpcsfaas.model import AttemptRecord, State, Task, TaskOptions, Transition, new_task_id
 from mpcsfaas.testing.command_line import CommandLine
@@ -95,6 +96,13 @@ def work(client: Client) -> None:
         failing.result(30)
     late = retried.with_options(delay=60.0, deadline=60.0, idempotency_key=None).remote()
     late.cancel()
+    parent = client.submit(abs, -1)
+    assert client.submit(abs, result_of(parent)).result(30) == 1
+    waiting = client.with_options(delay=60.0).submit(abs, -1)
+    child = client.submit(abs, result_of(waiting))
+    waiting.cancel()
+    with pytest.raises(ParentFailed):
+        child.result(30)
     assert client.stats().queued == 0
     assert len(list(client.tasks())) > 9
 
