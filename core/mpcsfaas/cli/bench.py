@@ -13,6 +13,7 @@ from mpcsfaas.cli.hops import HOPS, median_hops
 from mpcsfaas.cli.rendering import fine_duration, print_json, print_table
 from mpcsfaas.client import Client
 from mpcsfaas.client.operations import group_records
+from mpcsfaas.client.progress import ProgressBar
 
 app = typer.Typer()
 
@@ -57,7 +58,11 @@ def _measure(client: Client, tasks: int, calls: int) -> Report:
     caller = client.with_options(group=f"bench-{uuid.uuid4()}")
     _throughput(client, demo_tasks.do_nothing, WARM_UP)
     rate = _throughput(client, demo_tasks.do_nothing, tasks)
-    seconds = [_timed(caller, demo_tasks.do_nothing) for _ in range(calls)]
+    seconds = []
+    with ProgressBar(calls, None) as bar:
+        for _ in range(calls):
+            seconds.append(_timed(caller, demo_tasks.do_nothing))
+            bar.advance()
     records = client.connection.perform(group_records(client.session, caller.session.options["group"]))
     hops = {hop.name: hop.seconds for hop in median_hops(records)}
     p50, p99 = median(seconds), quantiles(seconds, n=100)[-1]

@@ -7,6 +7,7 @@ from uuid import UUID
 import typer
 from msgspec import Struct
 
+from mpcsfaas.cli.batches import bar_for, in_batches
 from mpcsfaas.cli.completion import failed_task_ids, function_names, open_task_ids, task_ids
 from mpcsfaas.cli.errors import FAILED
 from mpcsfaas.cli.gateway import (
@@ -134,7 +135,7 @@ def retry(
         raise SettingsError("Name the tasks to do again, or write --all, maybe with --function.")
     with gateway(url) as client:
         old = _failed_ids(client, function) if all_failed else [str(task) for task in ids or ()]
-        verdicts = client.connection.perform(operations.retry(client.session, old))
+        verdicts = in_batches(old, lambda ids: client.connection.perform(operations.retry(client.session, ids)))
     retries = [_retry(*pair) for pair in zip(old, verdicts, strict=True)]
     if as_json:
         print_json(retries)
@@ -200,13 +201,15 @@ def cancel(tasks: OpenTasks, url: Url = None, as_json: Json = False) -> None:
     Example: mpcsfaas cancel 01a210f6-0e3c-7681-9f38-c7aaa711fa2c
     """
     with gateway(url) as client:
-        answer = client.connection.perform(cancel_tasks(client.session, list(map(str, tasks))))
+        results = in_batches(
+            list(map(str, tasks)), lambda ids: client.connection.perform(cancel_tasks(client.session, ids)).results
+        )
     if as_json:
-        print_json(answer.results)
+        print_json(results)
     else:
-        for item in answer.results:
+        for item in results:
             typer.echo(f"{item.id} {item.state or 'unknown'}")
-    if any(item.state is None for item in answer.results):
+    if any(item.state is None for item in results):
         raise typer.Exit(FAILED)
 
 
@@ -232,8 +235,12 @@ def _reason(failure: Failure | None) -> str:
 def _failed_ids(client: Client, function: str | None) -> list[str]:
     """Every failed task whose arguments are kept, oldest first."""
     function_id = function_named(client, function).id if function else None
-    failed = client.tasks(state=State.FAILED, function=function_id)
-    return [record.id for record in failed if not record.expired][::-1]
+    ids = []
+    with bar_for(None if function_id else client.stats().failed) as bar:
+        for record in client.tasks(state=State.FAILED, function=function_id):
+            bar.advance()
+            ids += [] if record.expired else [record.id]
+    return ids[::-1]
 
 
 def _retry(task_id: str, verdict: operations.Verdict) -> Retry:
