@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 from mpcsfaas.errors import SettingsError
 from mpcsfaas.model import FailureKind
 from mpcsfaas.testing.command_line import CommandLine
+from mpcsfaas.testing.other_user import STRANGER
 from mpcsfaas.testing.sandbox import require_bubblewrap
 from mpcsfaas.worker.folders import PoolFolder
 from mpcsfaas.worker.options import PoolOptions
@@ -196,6 +198,20 @@ if os.geteuid() == 0:
         assert result.failure is not None
         assert result.failure.kind is FailureKind.TIMEOUT
         assert pool.works()
+
+    def test_an_ordinary_user_can_have_it(sandbox: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Shown with a shell, as that user may not be able to read this interpreter."""
+        monkeypatch.setattr("mpcsfaas.worker.options.needed_to_import", lambda environment: [])
+        confinement = PoolOptions(**sandbox, sandbox_network=False).confinement()
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+            os.chown(folder, STRANGER, STRANGER)
+            words = confinement.command(
+                ["sh", "-c", "id -u; echo $$; touch mine ../not; ls /tmp; exit 3"], Path(folder)
+            )
+            done = subprocess.run(words, user=STRANGER, group=STRANGER, extra_groups=(), capture_output=True, text=True)
+            assert (done.stdout, done.returncode) == (f"{STRANGER}\n1\n{Path(folder).name}\n", 3)
+            assert "Read-only file system" in done.stderr
+            assert os.listdir(folder) == ["mine"]
 
 
 def test_no_task_can_kill_the_process_that_starts_the_others(

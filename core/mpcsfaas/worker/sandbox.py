@@ -77,8 +77,9 @@ class Bubblewrap(Unconfined):
             raise SettingsError(
                 f"sandbox=bubblewrap does not work on this machine: {done.stderr.strip() or done.returncode}. "
                 "The kernel must let the worker's user make namespaces (sysctl user.max_user_namespaces, "
-                "kernel.unprivileged_userns_clone), and mount its own /proc: no RestrictNamespaces=, "
-                "ProtectKernelTunables= or ProtectKernelLogs= of systemd, no container that masks parts of it. "
+                "kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns), and mount a /proc: "
+                "no RestrictNamespaces=, ProtectKernelTunables= or ProtectKernelLogs= of systemd, no container that "
+                "masks parts of it. "
                 "Or leave sandbox out."
             )
 
