@@ -2,9 +2,11 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
+from mpcsfaas.client.errors import WorkerLost
 from mpcsfaas.model import FailureKind, TaskRecord
 from mpcsfaas.testing.cluster import Cluster
 from mpcsfaas.testing.experiment import HELD, QUICK, Experiment, load
@@ -85,3 +87,26 @@ def test_redis_under_load(cluster: Cluster, experiment: Experiment) -> None:
         cluster.redis.kill()
         cluster.redis.start()
     experiment.finish(untouched=experiment.accepted)
+
+
+def kill_the_worker() -> None:
+    """From within a task: its parent is the fork server, whose parent is the agent."""
+    status = Path(f"/proc/{os.getppid()}/status").read_text()
+    agent = next(line.split()[1] for line in status.splitlines() if line.startswith("PPid:"))
+    os.kill(int(agent), signal.SIGKILL)
+
+
+def test_a_task_that_kills_every_worker_that_it_meets(cluster: Cluster, experiment: Experiment) -> None:
+    """It ends when its redeliveries are used up, with the cause; what it took down with it runs elsewhere."""
+    poison = experiment.client.with_options(max_redeliveries=1, group=None).submit(kill_the_worker)
+    experiment.submit(*QUICK)
+    for losses in (1, 2):
+        wait_until(lambda: not all(worker.is_running for worker in cluster.workers), 30, "the death of a worker")
+        [victim] = [worker for worker in cluster.workers if not worker.is_running]
+        wait_until(lambda: len(experiment.client.task(poison).history) == losses, 30, "its loss")  # noqa: B023
+        victim.crash()
+        victim.start()
+    with pytest.raises(WorkerLost, match="worker"):
+        poison.result(30)
+    assert endings(experiment.client.task(poison)) == [FailureKind.WORKER_LOST] * 2
+    experiment.finish()
