@@ -15,6 +15,7 @@ PROGRAM = '''
 from concurrent.futures import as_completed
 
 from mpcsfaas import AsyncClient, Client, Executor, connect, connect_async
+from mpcsfaas.client import result_of
 
 
 def area(width: float, height: float, *, unit: str = "m") -> float:
@@ -55,6 +56,10 @@ def blocking(client: Client) -> None:
     reveal_type(client.result(handles[0]))  # T: float
     reveal_type(client.retry(handles[0]))  # T: TaskHandle[float]
     reveal_type(connect())  # T: Client
+    client.submit(area, result_of(client.submit(area, 1, 2)), 3)
+    client.submit(area, result_of(words.remote("a")), 3)  # E: call-overload
+    words.remote(result_of(client.submit(str, 5)))
+    words.remote(result_of(client.submit(area, 1, 2)))  # E: arg-type
 
 
 def executors(client: Client) -> None:

@@ -9,11 +9,12 @@ from msgspec.structs import replace
 
 from mpcsfaas.interfaces import Storage
 from mpcsfaas.interfaces.storage import StorageOptions
-from mpcsfaas.model import Function, State, Task, tenants_function_id
+from mpcsfaas.model import Function, State, Task, TaskOptions, tenants_function_id
 from mpcsfaas.sealing import FORGED_RESULT, FORGED_TASK, sealed, write_key
 from mpcsfaas.testing.storage_cases.world import LEASE, complete, fail, make_function
 from mpcsfaas.testing.storage_contract import SharedStorageContract
 from mpcsfaas_storage_memory import MemoryStorage
+from mpcsfaas_storage_memory.entry import Entry
 from mpcsfaas_storage_sqlite import SqliteOptions, SqliteStorage
 
 
@@ -85,6 +86,21 @@ def test_a_seal_is_good_for_its_task_alone(forge: Callable[[Task], Task], play: 
         forged = forge(attempt.task)
         await bare.enqueue([forged])
         assert await is_refused(bare, ours, forged.id)
+
+    play(scenario)
+
+
+def test_a_task_whose_parents_were_changed_does_not_run(play: Callable[[Scenario], None]) -> None:
+    async def scenario(bare: Storage, ours: Storage) -> None:
+        assert isinstance(bare, MemoryStorage)
+        child = replace(TASK, id="child", options=TaskOptions(after=(TASK.id,)))
+        await ours.enqueue([TASK, child])
+        await ours.cancel([TASK.id])
+        kept = bare._entries["child"]
+        genuine, kept.task = kept.task, replace(kept.task, options=TaskOptions())
+        assert await is_refused(bare, ours, "child")
+        bare._entries["child"] = Entry(genuine, 3, 0.0)
+        assert [attempt.task for attempt in await ours.claim("dispatcher", 10, LEASE)] == [child]
 
     play(scenario)
 
