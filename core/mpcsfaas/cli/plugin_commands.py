@@ -1,8 +1,10 @@
-"""`mpcsfaas plugins`: what is installed, what its options are, what is wrong with it."""
+"""`mpcsfaas plugins`: what is installed, what its options are, what is wrong with it, and how to begin one."""
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +13,7 @@ from mpcsfaas.cli.completion import plugin_names
 from mpcsfaas.cli.configured import default_text
 from mpcsfaas.cli.errors import FAILED
 from mpcsfaas.plugins import Plugin, PluginInfo, catalogue, find, installed_names, load
+from mpcsfaas.plugins.skeleton import SkeletonKind, distribution_of, write_skeleton
 from mpcsfaas.settings import flag_of, toml_key_of, variable_of
 
 app = typer.Typer()
@@ -26,8 +29,17 @@ Names = Annotated[
     typer.Argument(metavar="NAME…", help="Names of plugins.", show_default="all", autocompletion=plugin_names),
 ]
 
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="The word that users will type.", show_default=False)]
+NewKind = Annotated[SkeletonKind, typer.Option("--kind", help="What it is to be.", show_default=False)]
+Folder = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where to write it; must not exist yet.", show_default="mpcsfaas-NAME"),
+]
 
-@plugins.callback(help="List installed plugins, show their options, check them.\n\nExample: mpcsfaas plugins --json")
+
+@plugins.callback(
+    help="List installed plugins, show their options, check them, begin one.\n\nExample: mpcsfaas plugins --json"
+)
 def list_plugins(context: typer.Context, as_json: Json = False) -> None:
     """List installed plugins: name, kind, distribution, version and status."""
     if context.invoked_subcommand:
@@ -77,6 +89,21 @@ def check(names: Names = None) -> None:
         typer.echo(f"{name}: {reason or 'ok'}")
     if any(reasons.values()):
         raise typer.Exit(FAILED)
+
+
+@plugins.command()
+def new(name: NewName, kind: NewKind, folder: Folder = None) -> None:
+    """Write the skeleton of a plugin: a distribution of its own, with tests that it passes.
+
+    Example: mpcsfaas plugins new threads --kind dispatch
+    """
+    place = folder or Path(distribution_of(name))
+    write_skeleton(name, kind, place)
+    typer.echo(f"Wrote {kind} {name!r} to {place}. Next:")
+    typer.echo(f"    pip install --editable {shlex.quote(str(place))}")
+    typer.echo(f"    mpcsfaas plugins check {name}")
+    typer.echo("    pip install hypothesis mypy pytest ruff")
+    typer.echo(f"    cd {shlex.quote(str(place))} && pytest && mypy && ruff check")
 
 
 def _conformance(name: str) -> str:

@@ -55,12 +55,20 @@ class PlatformProcess:
     Its output is in `folder/log`. It runs in a process group of its own, which `kill` takes down as one.
     """
 
-    def __init__(self, folder: Path, *arguments: str, command: str = "up", environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        command: str = "up",
+        environment: dict[str, str] | None = None,
+        python: str = sys.executable,
+    ) -> None:
+        """`python` is the interpreter of the virtual environment that mpcsfaas and its plugins are installed in."""
         self.folder = folder
         self.storage = f"sqlite:///{folder}/tasks.db"
         self.url = ""
         defaults = self._defaults(command, arguments)
-        self._command = [sys.executable, "-m", "mpcsfaas", command, *defaults, *arguments]
+        self._command = [python, "-m", "mpcsfaas", command, *defaults, *arguments]
         self._environment = (
             os.environ | {name: str(folder) for name in ("XDG_STATE_HOME", "HOME", "TMPDIR")} | (environment or {})
         )

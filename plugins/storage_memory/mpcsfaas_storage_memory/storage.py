@@ -64,8 +64,8 @@ class MemoryStorage(KeepingKeys):
 
     async def open(self) -> None:
         """See `Storage`."""
-        if self.url != "memory://":
-            raise SettingsError(f"storage URL {self.url!r} has parts that memory does not know; write memory://")
+        if self.url != f"{self.name}://":
+            raise SettingsError(f"storage URL {self.url!r} has parts that are not known; write {self.name}://")
 
     async def close(self) -> None:
         """See `Storage`."""

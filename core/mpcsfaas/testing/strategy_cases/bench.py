@@ -71,9 +71,9 @@ class Bench:
         assert self.complaints == []
 
     def _context(self) -> StrategyContext:
-        plugins = Plugins()
+        detector = Plugins().detector
         return StrategyContext(
-            "bench", plugins.serializers(), self._report, self._changed, self._adopt, plugins.detector, self._give_back
+            "bench", serializers(), self._report, self._changed, self._adopt, detector, self._give_back
         )
 
     # The dispatcher's side
@@ -187,6 +187,12 @@ def case(function: Case) -> Callable[[Contract, Path], None]:
     test.__module__ = function.__module__
     test.__doc__ = inspect.getdoc(function)
     return test
+
+
+@cache
+def serializers() -> Sequence[Serializer]:
+    """Those that every dispatcher has."""
+    return Plugins().serializers()
 
 
 @cache

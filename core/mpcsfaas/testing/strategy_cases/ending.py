@@ -1,8 +1,8 @@
 """Attempts that are ended, and the end of the strategy itself."""
 
 import asyncio
-import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from mpcsfaas.interfaces import Assignment
@@ -19,17 +19,21 @@ SETTLING_SECONDS = 0.1
 
 def traces() -> set[str]:
     """What this process has that outlives its code: children, threads, open files. Not asyncio's own threads."""
-    children = {child for place in Path("/proc/self/task").glob("*/children") for child in place.read_text().split()}
-    threads = {thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}
-    files = {f"{place.name} is {os.readlink(place)}" for place in Path("/proc/self/fd").iterdir() if place.is_symlink()}
-    return {f"process {child}" for child in children} | {f"thread {name}" for name in threads} | files
+    found = {f"thread {thread.name}" for thread in threading.enumerate() if not thread.name.startswith("asyncio_")}
+    for place in Path("/proc/self/task").glob("*/children"):
+        with suppress(OSError):  # The thread has ended meanwhile.
+            found |= {f"process {child}" for child in place.read_text().split()}
+    for place in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # The file was closed meanwhile.
+            found.add(f"{place.name} is {place.readlink()}")
+    return found
 
 
 def is_alive(mark: Path) -> bool:
     """Whether the process that wrote its id there is still there, and not only its entry in the table."""
     try:
         return " Z " not in Path(f"/proc/{mark.read_text()}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
