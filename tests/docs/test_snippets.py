@@ -1,4 +1,4 @@
-"""The programs of pages that are not done as a whole elsewhere (`docs/sdk.md`, `docs/plugins.md`, the tutorial)."""
+"""The programs of pages that are not done as a whole elsewhere (the SDK's, the tutorial, plugins)."""
 
 import re
 import subprocess
@@ -12,7 +12,7 @@ from mpcsfaas.testing.platform import PlatformProcess
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", "docs/observability.md"]
-ELSEWHERE = ["docs/sdk.md", "docs/plugins.md", "docs/tutorial.md"]
+ELSEWHERE = ["docs/sdk.md", "docs/plugins.md", "docs/tutorial.md", "docs/testing_plugins.md"]
 PROGRAM = re.compile(r"^```python.*?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PROGRAMS = [
     (page, number, text) for page in PAGES for number, text in enumerate(PROGRAM.findall((ROOT / page).read_text()))
