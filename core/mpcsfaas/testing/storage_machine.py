@@ -77,6 +77,8 @@ class StorageMachine(RuleBasedStateMachine):
         self.clock = FakeClock()
         self.runner = asyncio.Runner()
         self.tasks: list[Task] = []
+        self.reborn: set[str] = set()
+        """Ids that were accepted again after they had been forgotten: to their children they had ended."""
         self.attempts: list[Attempt] = []
         self.claimed: set[AttemptKey] = set()
         self.records: dict[str, TaskRecord] = {}
@@ -180,8 +182,10 @@ class StorageMachine(RuleBasedStateMachine):
         if isinstance(answers, str):
             return
         assert len(answers) == len(tasks)
+        accepted = {answer.task_id for answer in answers if answer.status is EnqueueStatus.ACCEPTED}
+        self.reborn |= accepted & {task.id for task in self.tasks}
         self.tasks += [task for task in tasks if task not in self.tasks]
-        if any(answer.status is EnqueueStatus.ACCEPTED for answer in answers):
+        if accepted:
             self._check_quotas(tasks, State.QUEUED)
 
     def _check_quotas(self, tasks: list[Task], state: State) -> None:
@@ -267,7 +271,8 @@ class StorageMachine(RuleBasedStateMachine):
 
     def _claimed(self, attempts: list[Attempt]) -> None:
         self._started(attempts)
-        parents = [parent for attempt in attempts if attempt.number == 1 for parent in attempt.task.options.after]
+        first = [attempt.task.options for attempt in attempts if attempt.number == 1]
+        parents = list({parent for options in first for parent in options.after} - self.reborn)
         assert all(record is None or record.state.is_terminal for record in self._read(parents)), "a parent goes on"
         self._check_quotas([attempt.task for attempt in attempts], State.RUNNING)
 
